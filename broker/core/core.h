@@ -1,0 +1,201 @@
+/* core.h: what decides. Event and time in, effects out.
+ *
+ * Layer: core; uses proto only. Pure: no socket, clock, file, thread, lock, random number or log line in here; the same events
+ * give the same effects, so a simulator can run it from a seed. One thread owns a core. Never blocks, never decodes a record.
+ *
+ * Order: effects are carried out in order. Appends and deltas go to the log in order; each carries a ticket, a number that grows
+ * by one; CORE_COMMITTED says up to which ticket everything is on disk. Only then does the core answer what depends on it, and
+ * nothing at or above the durable head is ever answered, read or shown.
+ *
+ * Ownership: a prepared batch given with CORE_PUBLISH comes back in exactly one effect, EFFECT_APPEND or EFFECT_RELEASE. A buffer
+ * given with CORE_READ_DONE comes back in exactly one EFFECT_SEND_DATA or EFFECT_FREE_DATA. */
+#ifndef TRUC_CORE_CORE_H
+#define TRUC_CORE_CORE_H
+
+#include "proto/batch.h"
+#include "proto/catalog.h"
+#include "proto/frame.h"
+
+struct core;
+
+struct core_family {           /* a topic family of the configuration; the first whose pattern matches counts */
+    struct bytes pattern;
+    enum evidence evidence;    /* EVIDENCE_UNSPECIFIED: the first publisher's wish, else record */
+    uint32_t record_bytes_max; /* 0: the default */
+    int codec;                 /* -1: any; else the only enum codec accepted */
+};
+
+struct core_config {
+    char domain[DOMAIN_BYTES_MAX + 1];
+    uint8_t log_id[LOG_ID_BYTES];
+    uint64_t generation;
+    char engine[16];
+    bool durable;
+    char agent[64];                      /* "trucd/0.1.0" */
+    const struct core_family *families;  /* borrowed for the core's life */
+    size_t family_count;
+    uint32_t record_bytes_max;           /* RECORD_BYTES_DEFAULT */
+    uint32_t batch_bytes_max;
+    uint32_t publish_credit_bytes;       /* per connection, 8 MiB */
+    uint64_t pending_bytes_max;          /* batches accepted but not yet durable, over all, 64 MiB; beyond: BUSY */
+    uint32_t read_credit_bytes_max;      /* 8 MiB */
+    uint32_t read_chunk_bytes;           /* asked of a reader at once, 512 KiB */
+    uint32_t readers_per_connection_max, readers_max, connections_max, producers_max;
+    uint32_t topics_max;                 /* 1,000,000 */
+    uint32_t producer_grace_ms;          /* unnamed producers, 600,000 */
+    uint32_t clock_jump_ms;              /* 5,000 */
+    uint32_t clock_behind_ms;            /* 60,000: at start, clock this far behind the last entry refuses appends */
+    bool accept_clock;                   /* operator said so */
+};
+void core_config_init(struct core_config *ret_config); /* the defaults above */
+
+struct core_now {
+    int64_t boot_ns;  /* boot clock */
+    int64_t wall_ns;  /* wall clock, Unix epoch */
+};
+
+struct core_head { /* what is on disk */
+    uint64_t block, position;
+    int64_t last_append_ns;
+    uint64_t record_count;
+};
+
+struct core_capacity {
+    uint64_t available_bytes;
+    bool full;
+};
+
+/* Made by the verify pool from a PUBLISH frame; opaque owner handle for whoever frees it. */
+struct core_prepared {
+    struct batch_view batch;             /* borrowed from the owner's buffer */
+    struct bytes directory;
+    enum evidence evidence;              /* level the root was computed at */
+    uint8_t header_digest[DIGEST_BYTES], records_root[DIGEST_BYTES];
+    uint32_t record_largest;             /* bytes of the largest record */
+    void *owner;
+};
+
+enum core_event_kind {
+    CORE_START,          /* once, after restoring: head, capacity */
+    CORE_CONNECTED,      /* connection, nonce */
+    CORE_DISCONNECTED,   /* connection */
+    CORE_FRAME,          /* connection, frame: any kind but PUBLISH; borrowed during the step */
+    CORE_PUBLISH,        /* connection, request_id, frame_bytes, prepared */
+    CORE_PUBLISH_BAD,    /* connection, request_id, frame_bytes, status, why: the verify pool refused it; in connection order */
+    CORE_COMMITTED,      /* ticket, head, capacity */
+    CORE_LOG_FAILED,     /* status, why: nothing is acknowledged any more */
+    CORE_CAPACITY,       /* capacity */
+    CORE_READ_RESOLVED,  /* reader: from, until (positions), from_offset, until_offset; or status, why */
+    CORE_READ_DONE,      /* reader, done; data and its owner when data.size > 0; or status, why */
+    CORE_TICK,           /* time asked for by EFFECT_WAKE_AT has come */
+    CORE_DRAIN           /* shutting down: refuse new publishes, GOAWAY, finish what is pending */
+};
+
+struct core_read_done {
+    uint64_t next, record_count;
+    uint32_t entry_count;
+    struct bytes data;
+    void *owner;
+};
+
+struct core_event {
+    enum core_event_kind kind;
+    uint64_t connection;        /* never reused */
+    uint64_t request_id;
+    uint64_t reader;            /* the core's number of a reader */
+    uint64_t ticket;
+    uint32_t frame_bytes;
+    struct core_head head;
+    struct core_capacity capacity;
+    uint8_t nonce[32];
+    struct frame frame;
+    struct core_prepared *prepared;
+    struct core_read_done done;
+    uint64_t from, until, from_offset, until_offset;
+    truc_status status;
+    const char *why;            /* borrowed during the step */
+};
+
+/* What a reader is to read; borrowed from the core until EFFECT_READ_CLOSE. Offsets and times are resolved to positions by
+ * whoever owns the log, who answers CORE_READ_RESOLVED. */
+enum core_bound { BOUND_START, BOUND_HEAD, BOUND_POSITION, BOUND_OFFSET, BOUND_TIME };
+struct core_read_spec {
+    struct bytes pattern, key, type, agency, system;
+    int64_t event_since_ns, event_until_ns;
+    bool reverse, follow;
+    enum core_bound from_kind, until_kind;
+    uint64_t from, until;
+    int64_t from_ns, until_ns;
+    uint64_t head;              /* durable position at the request: what BOUND_HEAD means, and the upper limit of every bound */
+};
+
+enum core_effect_kind {
+    EFFECT_SEND,        /* connection, bytes: encoded frames; borrowed until the next step */
+    EFFECT_SEND_DATA,   /* connection, bytes = encoded frame head, data + owner = its payload, to be freed after sending */
+    EFFECT_FREE_DATA,   /* owner */
+    EFFECT_CLOSE,       /* connection: after what was sent before */
+    EFFECT_APPEND,      /* ticket, append: leaf etc. below; batch, directory in prepared, to be freed after the commit */
+    EFFECT_RELEASE,     /* prepared */
+    EFFECT_DELTA,       /* ticket, bytes: one encoded delta */
+    EFFECT_READ_OPEN,   /* reader, spec: resolve bounds, prepare to read */
+    EFFECT_READ,        /* reader, from, until, bytes_max, entries_max: read once, answer CORE_READ_DONE */
+    EFFECT_READ_CLOSE,  /* reader: nothing further will be asked; an answer under way may still come and is dropped */
+    EFFECT_WAKE_AT,     /* boot_ns: CORE_TICK is due then; the latest one counts */
+    EFFECT_ALARM,       /* bytes: a line for the operator (clock jump, refusals) */
+    EFFECT_DRAINED      /* nothing is pending any more: may exit */
+};
+
+struct core_append {
+    struct entry_fields fields;
+    uint64_t position, base_offset;
+    int64_t append_time_ns;
+    uint8_t leaf_hash[DIGEST_BYTES];
+    uint16_t leaf_size;
+    uint8_t leaf[LEAF_BYTES_MAX];
+};
+
+struct core_effect {
+    enum core_effect_kind kind;
+    uint64_t connection, reader, ticket;
+    struct bytes bytes, data;
+    void *owner;
+    struct core_prepared *prepared;
+    const struct core_append *append;       /* borrowed until the next step */
+    const struct core_read_spec *spec;
+    uint64_t from, until;
+    uint32_t bytes_max, entries_max;
+    int64_t boot_ns;
+};
+
+/* The effects of the last step; owned by the core, valid until the next step. */
+struct core_effects {
+    const struct core_effect *effects;
+    size_t count;
+};
+
+truc_status core_create(const struct core_config *config, struct core **ret_core);
+void core_destroy(struct core *core); /* NULL is allowed */
+
+/* Before CORE_START: rows of the catalog. Suits struct catalog_visitor with the core as context. */
+truc_status core_restore_topic(void *core, const struct topic_row *row);
+truc_status core_restore_producer(void *core, const struct producer_row *row);
+truc_status core_restore_sequence(void *core, const struct sequence_row *row);
+
+/* One step. Several events may be given at once: they are stepped in order and answers for one connection are coalesced. */
+struct core_effects core_step(struct core *core, const struct core_event *events, size_t event_count, struct core_now now);
+
+/* For the log line at start and LOG_INFO. */
+struct core_counts {
+    uint64_t topics, producers, sequences, connections, readers;
+};
+struct core_counts core_counts(const struct core *core);
+
+/* Set by the owner before LOG_INFO answers need it: figures the core does not keep. */
+struct core_usage {
+    uint64_t bytes;
+    uint32_t segment_count;
+    int64_t first_append_ns;
+};
+void core_set_usage(struct core *core, struct core_usage usage);
+
+#endif
