@@ -29,6 +29,7 @@ struct core_config {
     char domain[DOMAIN_BYTES_MAX + 1];
     uint8_t log_id[LOG_ID_BYTES];
     uint64_t generation;
+    uint8_t hash_secret[16];             /* of the log: keys the hash tables, so that nobody can make names collide */
     char engine[16];
     bool durable;
     char agent[64];                      /* "trucd/0.1.0" */
@@ -117,7 +118,9 @@ struct core_event {
 };
 
 /* What a reader is to read; borrowed from the core until EFFECT_READ_CLOSE. Offsets and times are resolved to positions by
- * whoever owns the log, who answers CORE_READ_RESOLVED. */
+ * whoever owns the log, who answers CORE_READ_RESOLVED. An offset that reaches a spec is below the topic's durable next offset.
+ * Forwards, `from` is the first position looked at and `until` exclusive; in reverse `from` is exclusive and `until` the last one
+ * looked at. So an exclusive bound at offset N is the position of the entry that holds N - 1, plus one. */
 enum core_bound { BOUND_START, BOUND_HEAD, BOUND_POSITION, BOUND_OFFSET, BOUND_TIME };
 struct core_read_spec {
     struct bytes pattern, key, type, agency, system;
@@ -138,7 +141,9 @@ enum core_effect_kind {
     EFFECT_RELEASE,     /* prepared */
     EFFECT_DELTA,       /* ticket, bytes: one encoded delta */
     EFFECT_READ_OPEN,   /* reader, spec: resolve bounds, prepare to read */
-    EFFECT_READ,        /* reader, from, until, bytes_max, entries_max: read once, answer CORE_READ_DONE */
+    EFFECT_READ,        /* reader, from, until, bytes_max, entries_max (0: no limit): read once, answer CORE_READ_DONE. When the
+                         * next entry alone is larger than bytes_max: answer TRUC_OK with next == from and no data; the core asks
+                         * again with room for any entry once the reader's credit allows it */
     EFFECT_READ_CLOSE,  /* reader: nothing further will be asked; an answer under way may still come and is dropped */
     EFFECT_WAKE_AT,     /* boot_ns: CORE_TICK is due then; the latest one counts */
     EFFECT_ALARM,       /* bytes: a line for the operator (clock jump, refusals) */
