@@ -41,7 +41,10 @@ struct reader {
     bool failed;
 };
 
-static inline struct reader reader_over(struct bytes b) { return (struct reader){b.data, b.data + b.size, false}; }
+static inline struct reader reader_over(struct bytes b)
+{
+    return (struct reader){b.data, b.size == 0 ? b.data : b.data + b.size, false};
+}
 static inline size_t reader_left(const struct reader *r) { return (size_t)(r->end - r->at); }
 struct bytes reader_take(struct reader *r, size_t size);
 uint8_t reader_u8(struct reader *r);

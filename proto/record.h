@@ -2,8 +2,9 @@
  *
  * Layer: proto. Pure, no allocation, any thread. The bytes are the protobuf message truc.v1.Record; views borrow them.
  * The parser is our own one-pass walker because a batch holds thousands of records and neither side may allocate per
- * record; it accepts exactly what protobuf accepts for this message, except that: a field given twice (other than
- * headers and unknown fields) is malformed, as are texts that are not UTF-8 and anything beyond limits.h. */
+ * record; it accepts what protobuf accepts for this message, except that: a field given twice (other than headers and unknown
+ * fields) is malformed, as are a known field of another wire type, groups, texts that are not UTF-8, a missing id, and anything
+ * beyond limits.h. */
 #ifndef TRUC_PROTO_RECORD_H
 #define TRUC_PROTO_RECORD_H
 
@@ -45,7 +46,7 @@ struct record_brief {
 enum { RECORD_FLAG_RELATED = 1, RECORD_FLAG_ENCRYPTED = 2, RECORD_FLAG_HEADERS = 4 };
 truc_status record_brief_parse(struct bytes encoded, struct record_brief *ret_brief, const char **ret_why);
 
-/* Exact encoded size of the fields of a view (encoded and header_count are ignored; headers come from the array). */
+/* Exact encoded size of the fields of a view (encoded, header_count and has_encryption are ignored; headers come from the array). */
 size_t record_encoded_size(const struct record_view *view, const struct record_header *headers, size_t header_count);
 
 /* Encodes in field order into a buffer of at least record_encoded_size bytes; returns the end. */

@@ -1,0 +1,202 @@
+/* digest.c: every hash of the formats. */
+#include "proto/digest.h"
+
+#include "proto/record.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+enum { TAG_RECORD = 0, TAG_NODE = 2, TAG_BATCH = 3, TREE_FAN = 16 };
+
+struct digest_context {
+    EVP_MD *sha256;
+    EVP_MD_CTX *hash;
+    EVP_CIPHER *aes;
+    EVP_CIPHER_CTX *keystream;
+    uint8_t *salts;   /* capacity x SALT_BYTES */
+    uint8_t *digests; /* capacity x DIGEST_BYTES */
+    size_t capacity;  /* records that fit the two arrays */
+};
+
+/* OpenSSL's digests fail only when out of memory or misused; hashing goes on without memory, so a failure is a defect of the
+ * process, and a wrong digest must never leave it. */
+static void must(int ok)
+{
+    if (ok != 1)
+        abort();
+}
+
+struct digest_context *digest_context_create(void)
+{
+    struct digest_context *context = calloc(1, sizeof *context);
+    if (context == NULL)
+        return NULL;
+    context->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    context->aes = EVP_CIPHER_fetch(NULL, "AES-256-CTR", NULL);
+    context->hash = EVP_MD_CTX_new();
+    context->keystream = EVP_CIPHER_CTX_new();
+    if (context->sha256 == NULL || context->aes == NULL || context->hash == NULL || context->keystream == NULL ||
+        EVP_DigestInit_ex2(context->hash, context->sha256, NULL) != 1) {
+        digest_context_destroy(context);
+        return NULL;
+    }
+    return context;
+}
+
+void digest_context_destroy(struct digest_context *context)
+{
+    if (context == NULL)
+        return;
+    EVP_MD_CTX_free(context->hash);
+    EVP_CIPHER_CTX_free(context->keystream);
+    EVP_MD_free(context->sha256);
+    EVP_CIPHER_free(context->aes);
+    free(context->salts);
+    free(context->digests);
+    free(context);
+}
+
+static void hash_begin(struct digest_context *context)
+{
+    must(EVP_DigestInit_ex2(context->hash, context->sha256, NULL));
+}
+
+static void hash_add(struct digest_context *context, const void *data, size_t size)
+{
+    must(EVP_DigestUpdate(context->hash, data, size));
+}
+
+static void hash_add_u64(struct digest_context *context, uint64_t value)
+{
+    uint8_t bytes[8];
+    store_u64(bytes, value);
+    hash_add(context, bytes, sizeof bytes);
+}
+
+static void hash_end(struct digest_context *context, uint8_t ret_digest[DIGEST_BYTES])
+{
+    must(EVP_DigestFinal_ex(context->hash, ret_digest, NULL));
+}
+
+void digest_parts(struct digest_context *context, const struct bytes *parts, size_t part_count, uint8_t ret_digest[DIGEST_BYTES])
+{
+    hash_begin(context);
+    for (size_t i = 0; i < part_count; i++)
+        hash_add(context, parts[i].data, parts[i].size);
+    hash_end(context, ret_digest);
+}
+
+static void hash_tagged(struct digest_context *context, uint8_t tag, struct bytes first, struct bytes second,
+                        uint8_t ret_digest[DIGEST_BYTES])
+{
+    hash_begin(context);
+    hash_add(context, &tag, 1);
+    hash_add(context, first.data, first.size);
+    hash_add(context, second.data, second.size);
+    hash_end(context, ret_digest);
+}
+
+static truc_status scratch_reserve(struct digest_context *context, size_t record_count)
+{
+    if (record_count <= context->capacity)
+        return TRUC_OK;
+    uint8_t *salts = realloc(context->salts, record_count * SALT_BYTES);
+    if (salts != NULL)
+        context->salts = salts;
+    uint8_t *digests = realloc(context->digests, record_count * DIGEST_BYTES);
+    if (digests != NULL)
+        context->digests = digests;
+    if (salts == NULL || digests == NULL)
+        return TRUC_NO_MEMORY;
+    context->capacity = record_count;
+    return TRUC_OK;
+}
+
+static void make_salts(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], size_t record_count)
+{
+    static const uint8_t zero_iv[16];
+    int size = (int)(record_count * SALT_BYTES), made = 0;
+
+    memset(context->salts, 0, (size_t)size);
+    must(EVP_EncryptInit_ex2(context->keystream, context->aes, seed, zero_iv, NULL));
+    must(EVP_EncryptUpdate(context->keystream, context->salts, &made, context->salts, size));
+    must(made == size);
+}
+
+static void fold(struct digest_context *context, size_t count, uint8_t ret_root[DIGEST_BYTES])
+{
+    while (count > 1) {
+        size_t nodes = 0;
+        for (size_t i = 0; i < count; i += TREE_FAN, nodes++) {
+            size_t children = count - i < TREE_FAN ? count - i : TREE_FAN;
+            hash_tagged(context, TAG_NODE, bytes_of(context->digests + i * DIGEST_BYTES, children * DIGEST_BYTES),
+                        bytes_of(NULL, 0), context->digests + nodes * DIGEST_BYTES);
+        }
+        count = nodes;
+    }
+    memcpy(ret_root, context->digests, DIGEST_BYTES);
+}
+
+truc_status digest_records_root(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
+                                uint32_t record_count, uint8_t ret_root[DIGEST_BYTES])
+{
+    struct reader payload = reader_over(raw_payload);
+    struct bytes record;
+    size_t count = 0;
+    truc_status status;
+
+    if (record_count == 0 || record_count > BATCH_RECORDS_MAX)
+        return TRUC_BAD_BATCH;
+    status = scratch_reserve(context, record_count);
+    if (status != TRUC_OK)
+        return status;
+    make_salts(context, seed, record_count);
+    while (records_next(&payload, &record, &status)) {
+        if (count == record_count)
+            return TRUC_BAD_BATCH;
+        hash_tagged(context, TAG_RECORD, bytes_of(context->salts + count * SALT_BYTES, SALT_BYTES), record,
+                    context->digests + count * DIGEST_BYTES);
+        count++;
+    }
+    if (status != TRUC_OK || count != record_count)
+        return TRUC_BAD_BATCH;
+    fold(context, count, ret_root);
+    return TRUC_OK;
+}
+
+void digest_batch_root(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
+                       uint8_t ret_root[DIGEST_BYTES])
+{
+    hash_tagged(context, TAG_BATCH, bytes_of(seed, SALT_SEED_BYTES), raw_payload, ret_root);
+}
+
+void digest_header(struct digest_context *context, struct bytes immutable_header, uint8_t ret_digest[DIGEST_BYTES])
+{
+    static const char label[] = "truc-header-v1"; /* its terminating zero is hashed */
+    hash_begin(context);
+    hash_add(context, label, sizeof label);
+    hash_add(context, immutable_header.data, immutable_header.size);
+    hash_end(context, ret_digest);
+}
+
+void digest_leaf(struct digest_context *context, struct bytes leaf, uint8_t ret_hash[DIGEST_BYTES])
+{
+    hash_tagged(context, 0, leaf, bytes_of(NULL, 0), ret_hash);
+}
+
+void digest_chain(struct digest_context *context, const uint8_t previous[DIGEST_BYTES], uint64_t block, uint64_t first_position,
+                  const uint8_t *leaf_hashes, size_t entry_count, struct bytes deltas, uint8_t ret_chain[DIGEST_BYTES])
+{
+    static const char label[] = "truc-block-v1"; /* its terminating zero is hashed */
+    uint8_t deltas_digest[DIGEST_BYTES];
+
+    digest_parts(context, &deltas, 1, deltas_digest);
+    hash_begin(context);
+    hash_add(context, label, sizeof label);
+    hash_add(context, previous, DIGEST_BYTES);
+    hash_add_u64(context, block);
+    hash_add_u64(context, first_position);
+    hash_add(context, leaf_hashes, entry_count * DIGEST_BYTES);
+    hash_add(context, deltas_digest, DIGEST_BYTES);
+    hash_end(context, ret_chain);
+}
