@@ -33,7 +33,7 @@ void out_hex(struct out *out, struct bytes bytes);
 void out_base64(struct out *out, struct bytes bytes);
 void out_format(struct out *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A JSON string with its quotes. The bytes must be UTF-8 (utf8_check); escapes as RFC 8259 asks, everything else as it is. */
+/* A JSON string with its quotes. The bytes must be UTF-8 (proto/utf8.h); escapes as RFC 8259 asks, everything else as it is. */
 void out_json_string(struct out *out, struct bytes text);
 
 /* A JSON value and a newline, compact, members in their order. Takes the reference; NULL counts as out of memory. */
@@ -41,8 +41,5 @@ void out_json_line(struct out *out, json_t *take_value);
 
 /* Writes what is buffered. */
 truc_status out_flush(struct out *out);
-
-/* Whether bytes are valid UTF-8 without surrogates (RFC 3629). */
-bool utf8_check(struct bytes text);
 
 #endif

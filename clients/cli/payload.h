@@ -40,6 +40,9 @@ truc_status payload_field_set(ProtobufCMessage *message, const char *field, stru
 /* Whether the type has such a field that can be set: to check a command line before any row is read. Same statuses. */
 truc_status payload_field_check(const struct payload_type *type, const char *field, char why[PAYLOAD_WHY_BYTES]);
 
+/* Whether a field is a time: sfixed64 and named *_ns. */
+bool payload_field_is_time(const ProtobufCFieldDescriptor *field);
+
 /* Encodes into *buffer (realloc'd when too small, owned by the caller, *capacity kept). TRUC_NO_MEMORY. */
 truc_status payload_encode(const ProtobufCMessage *message, uint8_t **buffer, size_t *capacity, size_t *ret_size);
 
