@@ -4,13 +4,15 @@
 #include "clients/cli/bench/report.h"
 #include "clients/cli/cli.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct bench_options {
     struct cli_time seconds, warmup;
-    struct cli_uint size, connections, waiting, topics, topic_run, keys, fill, seed;
+    struct cli_uint size, connections, waiting, topics, topic_run, keys, fill, seed, batch, batch_records, linger;
     struct cli_number rate;
-    struct cli_uint batch, batch_records, linger;
     const char *topic, *codec, *evidence, *format, *verify, *directory;
     bool no_environment;
 };
@@ -20,31 +22,160 @@ static const char *const evidences[] = {"topic", "record", "batch", NULL};
 static const char *const formats[] = {"table", "csv", "json", NULL};
 static const char *const yes_no[] = {"yes", "no", NULL};
 
-#define OFFSET(field) offsetof(struct bench_options, field)
-#define OPTION_SECONDS {.name = "seconds", .type = CLI_DURATION, .offset = OFFSET(seconds), .value = "TIME", .help = "how long is measured (10s)"}
-#define OPTION_WARMUP {.name = "warmup", .type = CLI_DURATION, .offset = OFFSET(warmup), .value = "TIME", .help = "how long runs before that (2s)"}
-#define OPTION_FORMAT {.name = "format", .type = CLI_CHOICE, .offset = OFFSET(format), .value = "table|csv|json", .choices = formats, .help = "how the result is printed (table; json with --json)"}
-#define OPTION_DIRECTORY {.name = "directory", .type = CLI_TEXT, .offset = OFFSET(directory), .value = "DIR", .help = "where the disk is measured beside the load (the current directory): name one on the broker's disk"}
-#define OPTION_NO_ENVIRONMENT {.name = "no-environment", .type = CLI_FLAG, .offset = OFFSET(no_environment), .help = "leaves out the second that measures the disk"}
-#define OPTION_SIZE(least) {.name = "size", .type = CLI_SIZE, .offset = OFFSET(size), .value = "BYTES", .minimum = (least), .maximum = LOAD_PAYLOAD_MAX, .help = "data of a record, incompressible (128)"}
-#define OPTION_CONNECTIONS {.name = "connections", .type = CLI_UINT, .offset = OFFSET(connections), .value = "N", .minimum = 1, .maximum = LOAD_CONNECTIONS_MAX, .help = "clients, each with one producer (1)"}
-#define OPTION_TOPIC {.name = "topic", .type = CLI_TEXT, .offset = OFFSET(topic), .value = "TOPIC", .help = "the topic, or with --topics the part before .N (bench.load)"}
-#define OPTION_TOPICS {.name = "topics", .type = CLI_UINT, .offset = OFFSET(topics), .value = "N", .minimum = 1, .maximum = LOAD_TOPICS_MAX, .help = "spreads the records over so many topics (1)"}
-#define OPTION_TOPIC_RUN {.name = "topic-run", .type = CLI_UINT, .offset = OFFSET(topic_run), .value = "N", .minimum = 1, .maximum = 1000000, .help = "records that follow each other in one topic before the next (1)"}
-#define OPTION_KEYS {.name = "keys", .type = CLI_UINT, .offset = OFFSET(keys), .value = "N", .maximum = LOAD_KEYS_MAX, .help = "different keys (0: no key)"}
-#define OPTION_BATCH {.name = "batch", .type = CLI_SIZE, .offset = OFFSET(batch), .value = "BYTES", .minimum = 1024, .maximum = 8 * 1024 * 1024, .help = "a batch is closed at so many bytes (libtruc's default)"}
-#define OPTION_BATCH_RECORDS {.name = "batch-records", .type = CLI_UINT, .offset = OFFSET(batch_records), .value = "N", .minimum = 1, .maximum = 65535, .help = "or at so many records"}
-#define OPTION_LINGER {.name = "linger", .type = CLI_UINT, .offset = OFFSET(linger), .value = "US", .maximum = 1000000, .help = "or after so many microseconds"}
-#define OPTION_CODEC {.name = "codec", .type = CLI_CHOICE, .offset = OFFSET(codec), .value = "none|lz4|zstd", .choices = codecs, .help = "compression of batches (none)"}
-#define OPTION_EVIDENCE {.name = "evidence", .type = CLI_CHOICE, .offset = OFFSET(evidence), .value = "topic|record|batch", .choices = evidences, .help = "evidence level asked of the topic (topic)"}
-#define OPTION_SEED {.name = "seed", .type = CLI_UINT, .offset = OFFSET(seed), .value = "N", .help = "of the payloads (1)"}
-#define OPTIONS_PUBLISHING                                                                                                                  \
-    OPTION_CONNECTIONS, OPTION_TOPIC, OPTION_TOPICS, OPTION_TOPIC_RUN, OPTION_KEYS, OPTION_BATCH, OPTION_BATCH_RECORDS, OPTION_LINGER,      \
-        OPTION_CODEC, OPTION_EVIDENCE, OPTION_SEED
-#define OPTION_WAITING {.name = "waiting", .type = CLI_UINT, .offset = OFFSET(waiting), .value = "N", .minimum = 1, .maximum = LOAD_WAITING_MAX, .help = "closed loop: so many publishers, each waiting for each record"}
-#define OPTION_RATE {.name = "rate", .type = CLI_NUMBER, .offset = OFFSET(rate), .value = "N", .help = "open loop: so many records per second; latency counts from when each was due"}
+/* One table for the three verbs; what does not suit a verb is refused by check_verb. */
+#define AT(field) offsetof(struct bench_options, field)
+static const struct cli_option options_of_bench[] = {
+    {.name = "seconds", .type = CLI_DURATION, .offset = AT(seconds), .value = "TIME", .help = "how long is measured (10s)"},
+    {.name = "warmup", .type = CLI_DURATION, .offset = AT(warmup), .value = "TIME", .help = "how long the load runs before that (2s)"},
+    {.name = "size", .type = CLI_SIZE, .offset = AT(size), .value = "BYTES", .maximum = LOAD_PAYLOAD_MAX, .help = "data of a record, incompressible (128)"},
+    {.name = "waiting", .type = CLI_UINT, .offset = AT(waiting), .value = "N", .minimum = 1, .maximum = LOAD_WAITING_MAX, .help = "pub, e2e: closed loop, so many publishers, each waiting for each record"},
+    {.name = "rate", .type = CLI_NUMBER, .offset = AT(rate), .value = "N", .help = "pub, e2e: open loop, so many records per second; latency counts from when each was due"},
+    {.name = "fill", .type = CLI_UINT, .offset = AT(fill), .value = "RECORDS", .minimum = 1, .maximum = UINT64_C(1000000000000), .help = "read: publishes so many records first"},
+    {.name = "verify", .type = CLI_CHOICE, .offset = AT(verify), .value = "yes|no", .choices = yes_no, .help = "read, e2e: whether the reader checks digests (yes)"},
+    {.name = "connections", .type = CLI_UINT, .offset = AT(connections), .value = "N", .minimum = 1, .maximum = LOAD_CONNECTIONS_MAX, .help = "clients, each with one producer (1)"},
+    {.name = "topic", .type = CLI_TEXT, .offset = AT(topic), .value = "TOPIC", .help = "the topic, or with --topics the part before .N (bench.load)"},
+    {.name = "topics", .type = CLI_UINT, .offset = AT(topics), .value = "N", .minimum = 1, .maximum = LOAD_TOPICS_MAX, .help = "spreads the records over so many topics (1)"},
+    {.name = "topic-run", .type = CLI_UINT, .offset = AT(topic_run), .value = "N", .minimum = 1, .maximum = 1000000, .help = "records that follow each other in one topic before the next (1)"},
+    {.name = "keys", .type = CLI_UINT, .offset = AT(keys), .value = "N", .maximum = LOAD_KEYS_MAX, .help = "different keys (0: no key)"},
+    {.name = "batch", .type = CLI_SIZE, .offset = AT(batch), .value = "BYTES", .minimum = 1024, .maximum = 8 * 1024 * 1024, .help = "a batch is closed at so many bytes (libtruc's default)"},
+    {.name = "batch-records", .type = CLI_UINT, .offset = AT(batch_records), .value = "N", .minimum = 1, .maximum = 65535, .help = "or at so many records"},
+    {.name = "linger", .type = CLI_UINT, .offset = AT(linger), .value = "US", .maximum = 1000000, .help = "or after so many microseconds"},
+    {.name = "codec", .type = CLI_CHOICE, .offset = AT(codec), .value = "none|lz4|zstd", .choices = codecs, .help = "compression of batches (none)"},
+    {.name = "evidence", .type = CLI_CHOICE, .offset = AT(evidence), .value = "topic|record|batch", .choices = evidences, .help = "evidence level asked of the topic (topic)"},
+    {.name = "seed", .type = CLI_UINT, .offset = AT(seed), .value = "N", .help = "of the payloads (1)"},
+    {.name = "format", .type = CLI_CHOICE, .offset = AT(format), .value = "table|csv|json", .choices = formats, .help = "how the result is printed (table; json with --json)"},
+    {.name = "directory", .type = CLI_TEXT, .offset = AT(directory), .value = "DIR", .help = "where the disk is measured beside the load: name one on the broker's disk (the current directory)"},
+    {.name = "no-environment", .type = CLI_FLAG, .offset = AT(no_environment), .help = "leaves out the second that measures the disk"},
+};
+#undef AT
 
-static const struct cli_option pub_options[] = {OPTION_SECONDS, OPTION_WARMUP, OPTION_SIZE(0), OPTION_WAITING, OPTION_RATE, OPTIONS_PUBLISHING,
-                                                OPTION_FORMAT, OPTION_DIRECTORY, OPTION_NO_ENVIRONMENT};
-static const struct cli_option read_options[] = {
-    OPTION_SECONDS, OPTION_WAITING_NONE_FILL, OPTION_WARMUP, OPTION_SIZE(0), OPTIONS_PUBLISHING, OPTION_FORMAT, OPTION_DIRECTORY, OPTION_NO_ENVIRONMENT};
+static const truc_status exits[] = {TRUC_UNREACHABLE, TRUC_TIMED_OUT, TRUC_BAD_TOPIC, TRUC_EVIDENCE_MISMATCH, TRUC_NOT_FOUND, TRUC_DISK_FULL, TRUC_IO};
+
+enum bench_verb { BENCH_PUB, BENCH_READ, BENCH_E2E };
+
+static truc_status check_verb(struct cli_context *context, enum bench_verb verb, const struct bench_options *options)
+{
+    if (verb == BENCH_READ && (options->waiting.given || options->rate.given))
+        return cli_error(context, TRUC_USAGE, "--waiting and --rate are for `bench pub` and `bench e2e`: a reader reads as fast as it can");
+    if (verb != BENCH_READ && options->fill.given)
+        return cli_error(context, TRUC_USAGE, "--fill is for `bench read`");
+    if (verb == BENCH_PUB && options->verify)
+        return cli_error(context, TRUC_USAGE, "--verify is for `bench read` and `bench e2e`");
+    if (options->waiting.given && options->rate.given)
+        return cli_error(context, TRUC_USAGE, "--waiting (closed loop) and --rate (open loop) exclude each other");
+    if (verb == BENCH_E2E && !options->waiting.given && !options->rate.given)
+        return cli_error(context, TRUC_USAGE, "`bench e2e` needs --rate N or --waiting N: without either it would measure how long the queue is");
+    if (verb == BENCH_E2E && options->size.given && options->size.value < sizeof(uint64_t))
+        return cli_error(context, TRUC_USAGE, "--size must be at least 8 for `bench e2e`: the data carries the time");
+    return TRUC_OK;
+}
+
+/* Numbers as libtruc's options take them. */
+struct texts {
+    char batch[24], batch_records[24], linger[24];
+};
+
+static const char *text_of(const struct cli_uint *value, char text[24])
+{
+    snprintf(text, 24, "%" PRIu64, value->value);
+    return value->given ? text : NULL;
+}
+
+static struct load_spec spec_of(const struct cli_context *context, const struct bench_options *options, struct texts *texts)
+{
+    struct load_spec spec;
+    load_spec_init(&spec);
+    spec.url = context->globals.url;
+    spec.source = context->globals.source;
+    spec.domain = context->globals.domain;
+    spec.topic = options->topic ? options->topic : spec.topic;
+    spec.payload_size = options->size.given ? (size_t)options->size.value : spec.payload_size;
+    spec.connections = options->connections.given ? (uint32_t)options->connections.value : 1;
+    spec.waiting = (uint32_t)options->waiting.value;
+    spec.rate = options->rate.value;
+    spec.topics = options->topics.given ? (uint32_t)options->topics.value : 1;
+    spec.topic_run = options->topic_run.given ? (uint32_t)options->topic_run.value : 1;
+    spec.keys = (uint32_t)options->keys.value;
+    spec.batch_bytes = text_of(&options->batch, texts->batch);
+    spec.batch_records = text_of(&options->batch_records, texts->batch_records);
+    spec.linger_us = text_of(&options->linger, texts->linger);
+    spec.codec = options->codec;
+    spec.evidence = options->evidence;
+    spec.verify = options->verify;
+    spec.fill_records = options->fill.value;
+    spec.seed = options->seed.given ? options->seed.value : 1;
+    if (options->seconds.given)
+        spec.seconds_s = (double)options->seconds.ns / 1e9;
+    if (options->warmup.given)
+        spec.warmup_s = (double)options->warmup.ns / 1e9;
+    return spec;
+}
+
+static truc_status run(struct cli_context *context, const struct bench_options *options, enum bench_verb verb)
+{
+    static struct load_result result; /* too large for a stack */
+    struct texts texts;
+    struct load_spec spec = spec_of(context, options, &texts);
+    struct environment environment = {0};
+    char why[256];
+    truc_status status = check_verb(context, verb, options);
+    if (status != TRUC_OK)
+        return status;
+    status = verb == BENCH_PUB ? load_publish(&spec, &result) : verb == BENCH_READ ? load_read(&spec, &result) : load_e2e(&spec, &result);
+    if (status != TRUC_OK)
+        return cli_error(context, status, "%s", result.why[0] ? result.why : truc_status_text(status));
+    if (result.failures)
+        return cli_error(context, TRUC_INTERNAL, "%" PRIu64 " records were refused, the first with %s", result.failures, result.why);
+    if (!options->no_environment) {
+        status = environment_measure(options->directory ? options->directory : ".", &environment, why, sizeof why);
+        if (status != TRUC_OK)
+            return cli_error(context, status, "%s", why);
+    }
+    const char *format = options->format ? options->format : context->globals.json ? "json" : "table";
+    bench_report(&context->out, format, (const char *[]){"pub", "read", "e2e"}[verb], &spec, &result,
+                 options->no_environment ? NULL : &environment);
+    return TRUC_OK;
+}
+
+static truc_status run_pub(struct cli_context *context, const void *options, char *const *operands, size_t operand_count)
+{
+    (void)operands;
+    (void)operand_count;
+    return run(context, options, BENCH_PUB);
+}
+
+static truc_status run_read(struct cli_context *context, const void *options, char *const *operands, size_t operand_count)
+{
+    (void)operands;
+    (void)operand_count;
+    return run(context, options, BENCH_READ);
+}
+
+static truc_status run_e2e(struct cli_context *context, const void *options, char *const *operands, size_t operand_count)
+{
+    (void)operands;
+    (void)operand_count;
+    return run(context, options, BENCH_E2E);
+}
+
+#define BENCH_VERB(of_name, of_summary, of_example, of_notes, of_run)                                                                       \
+    {                                                                                                                                       \
+        .name = of_name, .summary = of_summary, .example = of_example, .operands = "", .options = options_of_bench,                         \
+        .option_count = CLI_COUNT(options_of_bench), .options_size = sizeof(struct bench_options), .notes = of_notes, .exits = exits,       \
+        .exit_count = CLI_COUNT(exits), .run = of_run                                                                                       \
+    }
+
+const struct cli_verb verb_bench_pub = BENCH_VERB(
+    "bench pub", "measures publishing",
+    "truc bench pub --size 128 --seconds 10\n"
+    "truc bench pub --waiting 400           # 400 publishers, each waiting for each record\n"
+    "truc bench pub --rate 50000 --json     # open loop: latency from when a record was due",
+    "A record counts when it is acknowledged, that is, when it is on the broker's disk.", run_pub);
+
+const struct cli_verb verb_bench_read = BENCH_VERB(
+    "bench read", "measures reading from the first record to the head, again and again", "truc bench read --fill 1000000 --seconds 10",
+    "A record counts when the application's callback has it, its digest checked.", run_read);
+
+const struct cli_verb verb_bench_e2e = BENCH_VERB(
+    "bench e2e", "measures from publishing to a following reader's callback", "truc bench e2e --rate 20000 --seconds 10",
+    "Latency counts from when a record was due (with --waiting: sent) until the reader's callback has it.", run_e2e);
