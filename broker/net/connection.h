@@ -1,0 +1,77 @@
+/* connection.h: one accepted stream. Layer: net.
+ *
+ *   OPEN     frames are received and cut, answers are sent
+ *   CLOSING  what is queued goes out; then the peer has NET_LINGER_MS to read it and close; what it sends is thrown away, for a
+ *            socket closed over unread bytes is reset, and the peer would lose the last words
+ *   ENDED    the stream is closed; whoever has the receiving side tells `closed`; then the keeper frees it
+ *
+ * The receiving side belongs to exactly one: the posted aio, its callback, or the keeper while it waits for memory. Posting and
+ * closing happen under the mutex, since NNG 1.5.2 never finishes an aio that is posted on a stream already closed. */
+#ifndef TRUC_NET_CONNECTION_H
+#define TRUC_NET_CONNECTION_H
+
+#include "broker/net/intake.h"
+#include "broker/net/net_internal.h"
+#include "broker/net/send_queue.h"
+
+enum connection_phase { CONNECTION_OPEN, CONNECTION_CLOSING, CONNECTION_ENDED };
+
+struct connection {
+    struct net *net;
+    uint64_t number;
+    uint32_t slot;
+    bool refused;                /* beyond connections_max: has no session */
+    atomic_uint refs;
+    struct connection *next_dead;
+    nng_stream *stream;
+    nng_aio *receive_aio;
+    nng_aio *send_aio;           /* waits until the peer takes more */
+    nng_aio *try_aio;            /* without a callback: completes at once or is taken back, without waking a thread */
+    void *session;
+    struct intake intake;        /* of whoever has the receiving side */
+    atomic_bool logged_in;
+    atomic_llong received_ms;    /* last progress, either way */
+    atomic_llong sent_ms;
+    atomic_bool partial;         /* a frame has begun */
+
+    pthread_mutex_t mutex;       /* guards what follows */
+    enum connection_phase phase;
+    bool receive_waiting;        /* for memory; the keeper may take the receiving side over */
+    bool receive_done;           /* closed was told */
+    bool send_posted;
+    bool buried;
+    struct send_queue out;
+    int64_t opened_ms, linger_ms; /* linger_ms: 0, or when a closing connection ends */
+    truc_status status;
+    char why[96];
+};
+
+/* Takes the stream over, also on failure. refused: tells TOO_MANY and closes. NULL: no memory. */
+struct connection *connection_create(struct net *net, nng_stream *stream, bool refused);
+/* Begins: opened is called, receiving posted. After table_add; in a callback. */
+void connection_start(struct connection *connection);
+/* Frees one that was never added to the table, or is dead and has no other reference (false: try later). Not in a callback. */
+bool connection_destroy(struct connection *connection);
+void connection_unref(struct connection *connection);
+
+/* With the mutex held: */
+void connection_end_locked(struct connection *connection, truc_status status, const char *why);
+void connection_bury_locked(struct connection *connection); /* if nothing is under way any more */
+
+/* Sends an ERROR that ends the connection, then closes. */
+void connection_fail(struct connection *connection, truc_status status, const char *why);
+void connection_close(struct connection *connection, truc_status status, const char *why);
+
+/* Posts the next receive, or waits for memory, or finishes. By whoever has the receiving side. */
+void connection_receive_next(struct connection *connection);
+/* Takes the receiving side over from a connection that waits. For the keeper. */
+void connection_resume(struct connection *connection);
+
+/* connection_send.c */
+void connection_send(struct connection *connection, struct bytes head, struct bytes payload, void (*free_payload)(void *owner),
+                     void *owner);
+void connection_send_done(void *connection); /* callback of send_aio */
+/* With the mutex held: writes what is queued. Segments done with go to *done. */
+void connection_push_locked(struct connection *connection, struct send_segment **done);
+
+#endif

@@ -1,0 +1,226 @@
+#include "broker/net/net.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "broker/net/connection.h"
+
+void net_options_init(struct net_options *ret_options)
+{
+    *ret_options = (struct net_options){
+        .connections_max = 4096,
+        .frame_bytes_max = FRAME_BYTES_MAX,
+        .handshake_timeout_ms = 10000,
+        .stall_timeout_ms = 30000,
+        .receive_bytes_max = 17u << 20,
+        .receive_bytes_total_max = 48u << 20,
+        .send_bytes_max = 32u << 20,
+    };
+}
+
+/* What the process needs beside connections: segments, their maps, the log, NNG's own. */
+enum { DESCRIPTORS_RESERVED = 256 };
+
+static void raise_descriptors(struct net_options *options)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)options->connections_max + NET_REFUSALS_MAX + DESCRIPTORS_RESERVED;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= wanted ? wanted : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        (void)getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur < wanted) {
+        rlim_t fits = limit.rlim_cur > DESCRIPTORS_RESERVED + NET_REFUSALS_MAX + 16
+                          ? limit.rlim_cur - DESCRIPTORS_RESERVED - NET_REFUSALS_MAX : 16;
+        options->connections_max = fits < options->connections_max ? (uint32_t)fits : options->connections_max;
+    }
+}
+
+static bool table_create(struct net *net)
+{
+    net->slot_count = net->options.connections_max + NET_REFUSALS_MAX;
+    net->slots = calloc(net->slot_count, sizeof(struct connection *));
+    net->slots_free = calloc(net->slot_count, sizeof(uint32_t));
+    if (net->slots == NULL || net->slots_free == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < net->slot_count; i++) {
+        net->slots_free[i] = net->slot_count - 1 - i;
+    }
+    return true;
+}
+
+truc_status net_create(const struct net_options *options, const struct net_callbacks *callbacks, struct net **ret_net, char *why)
+{
+    if (options->connections_max == 0 || options->connections_max > NET_CONNECTIONS_MAX) {
+        snprintf(why, NET_WHY_BYTES, "connections_max must be 1 to %d", NET_CONNECTIONS_MAX);
+        return TRUC_INVALID_ARGUMENT;
+    }
+    struct net *net = calloc(1, sizeof *net);
+    if (net == NULL) {
+        goto no_memory;
+    }
+    net->options = *options;
+    net->callbacks = *callbacks;
+    raise_descriptors(&net->options);
+    pthread_mutex_init(&net->mutex, NULL);
+    pthread_cond_init(&net->emptied, NULL);
+    atomic_init(&net->accepting, true);
+    net->pool = buffer_pool_create(options->receive_bytes_total_max);
+    if (net->pool == NULL || !table_create(net) || pthread_create(&net->keeper, NULL, keeper_run, net) != 0) {
+        goto no_memory;
+    }
+    net->keeper_runs = true;
+    *ret_net = net;
+    return TRUC_OK;
+no_memory:
+    net_close(net);
+    snprintf(why, NET_WHY_BYTES, "no memory to listen");
+    return TRUC_NO_MEMORY;
+}
+
+uint32_t net_connections_max(const struct net *net) { return net->options.connections_max; }
+
+truc_status net_listen(struct net *net, const char *url, char **ret_url, char *why)
+{
+    struct listener *listener;
+    truc_status status = listener_create(net, url, &listener, why);
+    if (status != TRUC_OK) {
+        return status;
+    }
+    char *real = strdup(listener->url);
+    if (real == NULL) {
+        listener_destroy(listener);
+        snprintf(why, NET_WHY_BYTES, "no memory to listen");
+        return TRUC_NO_MEMORY;
+    }
+    pthread_mutex_lock(&net->mutex);
+    listener->next = net->listeners;
+    net->listeners = listener;
+    pthread_mutex_unlock(&net->mutex);
+    listener_accept(listener);
+    *ret_url = real;
+    return TRUC_OK;
+}
+
+void net_stop_accepting(struct net *net)
+{
+    pthread_mutex_lock(&net->mutex);
+    atomic_store(&net->accepting, false);
+    struct listener *listeners = net->listeners;
+    pthread_mutex_unlock(&net->mutex);
+    for (struct listener *listener = listeners; listener != NULL; listener = listener->next) {
+        nng_stream_listener_close(listener->stream_listener);
+    }
+}
+
+static void end_all(struct net *net)
+{
+    for (uint32_t slot = 0; slot < atomic_load(&net->slot_high); slot++) {
+        struct connection *connection = table_at(net, slot);
+        if (connection != NULL) {
+            pthread_mutex_lock(&connection->mutex);
+            connection_end_locked(connection, TRUC_CLOSED, "the broker stops");
+            pthread_mutex_unlock(&connection->mutex);
+            connection_unref(connection);
+        }
+    }
+}
+
+void net_close(struct net *net)
+{
+    if (net == NULL) {
+        return;
+    }
+    if (net->keeper_runs) {
+        net_stop_accepting(net);
+        for (struct listener *listener = net->listeners; listener != NULL; listener = listener->next) {
+            nng_aio_stop(listener->accept_aio); /* from here on no connection is added */
+        }
+        end_all(net);
+        buffer_pool_wake(net->pool);
+        pthread_mutex_lock(&net->mutex);
+        while (net->slots_used > 0 || net->dead != NULL) {
+            pthread_cond_wait(&net->emptied, &net->mutex);
+        }
+        pthread_mutex_unlock(&net->mutex);
+        atomic_store(&net->stopping, true);
+        buffer_pool_wake(net->pool);
+        pthread_join(net->keeper, NULL);
+    }
+    while (net->listeners != NULL) {
+        struct listener *next = net->listeners->next;
+        listener_destroy(net->listeners);
+        net->listeners = next;
+    }
+    pthread_cond_destroy(&net->emptied);
+    pthread_mutex_destroy(&net->mutex);
+    buffer_pool_unref(net->pool);
+    free(net->slots_free);
+    free(net->slots);
+    free(net);
+}
+
+void net_logged_in(struct net *net, uint64_t number)
+{
+    struct connection *connection = table_find(net, number);
+    if (connection != NULL) {
+        atomic_store(&connection->logged_in, true);
+        connection_unref(connection);
+    }
+}
+
+void net_send(struct net *net, uint64_t number, struct bytes copied)
+{
+    net_send_owned(net, number, copied, bytes_of(NULL, 0), NULL, NULL);
+}
+
+void net_send_owned(struct net *net, uint64_t number, struct bytes head_copied, struct bytes payload, void (*free_payload)(void *owner),
+                    void *owner)
+{
+    struct connection *connection = table_find(net, number);
+    if (connection == NULL) {
+        if (free_payload != NULL) {
+            free_payload(owner);
+        }
+        return;
+    }
+    connection_send(connection, head_copied, payload, free_payload, owner);
+    connection_unref(connection);
+}
+
+void net_close_connection(struct net *net, uint64_t number)
+{
+    struct connection *connection = table_find(net, number);
+    if (connection != NULL) {
+        connection_close(connection, TRUC_CLOSED, "closed by the broker");
+        connection_unref(connection);
+    }
+}
+
+uint32_t net_end_stalled(struct net *net, uint32_t stalled_ms)
+{
+    uint32_t ended = 0;
+    int64_t now = net_now_ms();
+    for (uint32_t slot = 0; slot < atomic_load(&net->slot_high); slot++) {
+        struct connection *connection = table_at(net, slot);
+        if (connection == NULL) {
+            continue;
+        }
+        pthread_mutex_lock(&connection->mutex);
+        if (connection->phase != CONNECTION_ENDED && connection->out.size > 0 && now - atomic_load(&connection->sent_ms) > stalled_ms) {
+            connection_end_locked(connection, TRUC_TIMED_OUT, "the peer stopped reading while others wait");
+            ended++;
+        }
+        pthread_mutex_unlock(&connection->mutex);
+        connection_unref(connection);
+    }
+    return ended;
+}
+
+uint32_t net_connection_count(const struct net *net) { return atomic_load(&net->connection_count); }
