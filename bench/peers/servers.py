@@ -227,7 +227,7 @@ class Truc(System):
         raise RuntimeError("trucd does not get ready")
 
     def command(self, work, address, options):
-        common = ["--seconds", str(options.seconds), "--warmup", str(options.warmup)]
+        common = ["--seconds", f"{options.seconds}s", "--warmup", f"{options.warmup}s", "--no-environment"]
         size = ["--size", "1024" if "_1k" in work else "128"]
         evidence = ["--evidence", "batch" if work.endswith("_batch") else "record"]
         shape = {"publish_400_sync_128": ["--waiting", "400"], "publish_400_conn_128": ["--waiting", "400", "--connections", "400"],
