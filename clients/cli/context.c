@@ -94,7 +94,8 @@ static truc_status client_options(struct cli_context *context, truc_options *opt
         status = cli_set(context, options, "domain", globals->domain);
     }
     if (status == TRUC_OK) {
-        status = cli_set_i64(context, options, "connect_timeout_ms", cli_timeout_ms(context));
+        /* Long enough for a broker that is just starting, short enough for a person who mistyped the URL. */
+        status = cli_set_i64(context, options, "connect_timeout_ms", globals->timeout.given ? cli_timeout_ms(context) : 5000);
     }
     if (status == TRUC_OK) {
         status = cli_set_i64(context, options, "request_timeout_ms", cli_timeout_ms(context));
