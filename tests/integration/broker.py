@@ -24,8 +24,8 @@ class BrokerFailed(Exception):
 class Broker:
     """Use as a context manager. url is where it listens; log() is everything it said on stderr so far."""
 
-    def __init__(self, directory=None, listen="tcp://127.0.0.1:0", config="", preload=None, environment=None, arguments=(),
-                 wrapper=(), limits=()):
+    def __init__(self, directory=None, listen="tcp://127.0.0.1:0", config="", preload=None, environment=None, arguments=(), wrapper=(),
+                 limits=()):
         self.base = tempfile.mkdtemp(prefix="truc-it-")
         self.directory = directory or os.path.join(self.base, "data")
         self.listen, self.config, self.preload = listen, config, preload
@@ -66,6 +66,12 @@ class Broker:
 
     def start(self):
         """Starts trucd and waits for its `ready listen=URL` line; BrokerFailed with its own words if it ends instead."""
+        self.launch()
+        self._wait_ready()
+        return self
+
+    def launch(self):
+        """Starts trucd and does not wait."""
         command = self.wrapper + [os.path.join(BIN, "trucd"), "--data", self.directory, "--listen", self.listen] + self.arguments
         if self.config:
             path = os.path.join(self.base, "trucd.yaml")
@@ -83,8 +89,6 @@ class Broker:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment, cwd=self.base)
         for what, value in self.limits:
             resource.prlimit(self.process.pid, what, (value, value))
-        self._wait_ready()
-        return self
 
     def _wait_ready(self):
         lines = queue.Queue()

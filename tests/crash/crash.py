@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Kills trucd, producers and readers with -9 at random moments, starts them again, and compares everything in the end.
+
+  crash.py [--bin DIR] [--kills N] [--seed S] [--keep]
+
+Two producers without outbox, two with one, two following readers. Each writes a ledger outside of Truc; acknowledgements are on
+disk there before the next are asked for. In the end everything is stopped in order, the log is read from its first position,
+and judge.py compares. Exit code 0 when nothing was lost, doubled, reordered or misread.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+import broker  # noqa: E402
+import judge  # noqa: E402
+import wire  # noqa: E402
+
+PRODUCERS = (("plain1", False), ("plain2", False), ("outbox1", True), ("outbox2", True))
+READERS = ("reader1", "reader2")
+RATE = 600  # records a second and producer
+CONFIG = "log:\n  segment_bytes: 16777216\n"  # segments roll over during the run
+
+
+class Client:
+    """A truc_ledger process that can be killed and started again."""
+
+    def __init__(self, programs, base, url, name, arguments):
+        self.name, self.base = name, base
+        self.ledger = os.path.join(base, name + ".ledger")
+        self.command = [os.path.join(programs, "truc_ledger")] + arguments + ["--url", url, "--ledger", self.ledger]
+        self.process = None
+
+    def start(self):
+        with open(os.path.join(self.base, self.name + ".log"), "ab") as errors:
+            self.process = subprocess.Popen(self.command, stderr=errors)
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def ended(self):
+        return self.process.poll() is not None
+
+    def finish(self):
+        """Stops in order; the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=90)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return "hangs"
+
+
+def start_clients(programs, base, url):
+    clients = []
+    for name, outbox in PRODUCERS:
+        arguments = ["produce", "--name", name, "--rate", str(RATE)]
+        if outbox:
+            arguments += ["--outbox", os.path.join(base, name + ".outbox")]
+        clients.append(Client(programs, base, url, name, arguments))
+    for name in READERS:
+        clients.append(Client(programs, base, url, name, ["follow"]))
+    for client in clients:
+        client.start()
+    return clients
+
+
+def kill_many(one, clients, kills, chance):
+    """Returns what ended by itself, which nothing should."""
+    pause = broker.threading.Event()
+    for number in range(kills):
+        pause.wait(chance.choice((0.01, 0.05, 0.15, 0.3)) * chance.uniform(0.3, 1.7))
+        gone = [client.name for client in clients if client.ended()]
+        if one.process.poll() is not None:
+            gone.append("trucd")
+        if gone:
+            return "%s ended before kill %d" % (", ".join(gone), number)
+        if chance.random() < 0.5:
+            one.kill()
+            one.listen = one.url
+            if chance.random() < 0.2:  # again while it starts
+                one.launch()
+                pause.wait(chance.uniform(0, 0.06))
+                one.kill()
+            one.start()
+        else:
+            victim = chance.choice(clients)
+            victim.kill()
+            victim.start()
+    return None
+
+
+def wait_for_readers(one, clients):
+    """Readers are through when their ledgers hold the last position."""
+    with wire.Client(one.url) as client:
+        last = client.durable_position() - 1
+    for client in clients:
+        if client.name in READERS and last >= 0:
+            wanted = b"\nS %d " % last
+
+            def reached(path=client.ledger, text=wanted):
+                with open(path, "rb") as file:
+                    file.seek(max(0, os.path.getsize(path) - (1 << 20)))
+                    return text in file.read()
+            if not broker.eventually(reached, timeout=60):
+                print("crash: %s did not reach position %d" % (client.name, last))
+
+
+def run(programs, base, options):
+    chance = random.Random(options.seed)
+    broker.BIN = programs
+    with broker.Broker(config=CONFIG) as one:
+        clients = start_clients(programs, base, one.url)
+        started = time.monotonic()
+        problem = kill_many(one, clients, options.kills, chance)
+        seconds = time.monotonic() - started
+        if problem is None:
+            for client in clients:
+                if client.name not in READERS:
+                    status = client.finish()
+                    if status != 0:
+                        problem = "%s ended with status %s" % (client.name, status)
+            wait_for_readers(one, clients)
+        for client in clients:
+            if not client.ended():
+                client.finish()
+        dump = os.path.join(base, "dump")
+        read = subprocess.run([os.path.join(programs, "truc_ledger"), "dump", "--url", one.url, "--out", dump], check=False)
+        if read.returncode != 0:
+            problem = problem or "the log could not be read"
+    verdict = judge.Judge(judge.read_dump(dump))
+    verdict.log()
+    for name, outbox in PRODUCERS:
+        verdict.producer(name, os.path.join(base, name + ".ledger"), outbox)
+    for name in READERS:
+        verdict.reader(name, os.path.join(base, name + ".ledger"))
+    good = verdict.verdict() and problem is None and verdict.acknowledged > 0
+    if problem:
+        print("crash: " + problem)
+    print("crash: %d kills in %.0f s, seed %d, %d records stored, %d acknowledged, %d accepted by outboxes, %d seen by readers: %s: %s"
+          % (options.kills, seconds, options.seed, len(verdict.records), verdict.acknowledged, verdict.accepted, verdict.seen,
+             verdict.counts(), "PASS" if good else "FAIL"))
+    return good
+
+
+def main():
+    parser = argparse.ArgumentParser(description="kills, then compares with the ledgers")
+    parser.add_argument("--bin", default=os.environ.get("TRUC_BIN", "build/release/bin"))
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--keep", action="store_true", help="leave ledgers and logs behind when something is wrong")
+    options = parser.parse_args()
+    print("crash: seed %d" % options.seed, flush=True)
+    base = tempfile.mkdtemp(prefix="truc-crash-")
+    good = False
+    try:
+        good = run(os.path.abspath(options.bin), base, options)
+    finally:
+        if good or not options.keep:
+            shutil.rmtree(base, ignore_errors=True)
+        else:
+            print("crash: ledgers and logs are in " + base)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
