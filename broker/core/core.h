@@ -14,6 +14,7 @@
 
 #include "proto/batch.h"
 #include "proto/catalog.h"
+#include "proto/entry.h"
 #include "proto/frame.h"
 
 struct core;
