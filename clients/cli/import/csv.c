@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/utf8.h"
+
 /* Bytes are read through `bytes`, which is `chunk` or, after a rewind, `again`; what has been passed of a row is copied to row->raw
  * a stretch at a time (raw_from..at).
  *
@@ -19,6 +21,8 @@ struct csv {
     struct out heading;
     bool resting;        /* within the rest of a row that was too long */
     bool finished;       /* the source has ended */
+    bool failed;         /* ... because reading failed, for this reason */
+    struct failure reason;
     bool unclosed;       /* the row broke within quotes that opened ... */
     size_t unclosed_at;  /* ... here in row->raw */
     uint64_t unclosed_line;
@@ -50,11 +54,17 @@ static int peek(struct csv *csv, struct row *row, struct failure *failure)
         free(csv->again);
         csv->again = NULL;
         csv->bytes = csv->chunk;
+        if (csv->failed) {
+            *failure = csv->reason;
+            return READ_FAILED;
+        }
         if (csv->finished) {
             return END_OF_FILE;
         }
         if (source_read(csv->rows.source, csv->chunk, sizeof csv->chunk, &csv->filled, failure) != TRUC_OK) {
-            csv->finished = true;
+            csv->failed = true;
+            csv->reason = *failure;
+            csv->filled = 0;
             return READ_FAILED;
         }
         if (csv->filled == 0) {
@@ -248,12 +258,12 @@ static int pass_blank(struct csv *csv, struct row *row, struct failure *failure)
 /* Whether a value may stand in a record: UTF-8 without zero bytes. */
 static bool value_fits(const struct csv *csv, struct bytes value, size_t field, struct failure *failure)
 {
-    if (utf8_check(value) && (value.size == 0 || memchr(value.data, 0, value.size) == NULL)) {
+    if (utf8_valid(value) && (value.size == 0 || memchr(value.data, 0, value.size) == NULL)) {
         return true;
     }
     struct bytes name = columns_name(csv->columns, csv->column_of[field]);
     (void)failure_set(failure, TRUC_BAD_ROW, "column %s: %s", quote(name).text,
-                      utf8_check(value) ? "a zero byte" : "not UTF-8 (convert the file, for example with iconv)");
+                      utf8_valid(value) ? "a zero byte" : "not UTF-8 (convert the file, for example with iconv)");
     return false;
 }
 
@@ -448,7 +458,7 @@ static truc_status read_header(struct csv *csv, struct row *row, struct failure 
         if (name.size == 0) {
             name = bytes_of(generic, (size_t)snprintf(generic, sizeof generic, "column_%zu", csv->width + 1));
         }
-        if (!utf8_check(name) || memchr(name.data, 0, name.size) != NULL) {
+        if (!utf8_valid(name) || memchr(name.data, 0, name.size) != NULL) {
             return failure_set(failure, TRUC_BAD_ROW, "line 1: the name of column %zu is not UTF-8", csv->width + 1);
         }
         truc_status status = name_field(csv, name, failure);

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "clients/cli/output.h"
+#include "proto/utf8.h"
 
 truc_status failure_set(struct failure *failure, truc_status status, const char *format, ...)
 {
@@ -20,7 +20,7 @@ static size_t sequence_size(struct bytes value, size_t at)
 {
     uint8_t first = value.data[at];
     size_t size = first < 0x80 ? 1 : (first & 0xe0) == 0xc0 ? 2 : (first & 0xf0) == 0xe0 ? 3 : (first & 0xf8) == 0xf0 ? 4 : 0;
-    if (size == 0 || size > value.size - at || !utf8_check(bytes_of(value.data + at, size))) {
+    if (size == 0 || size > value.size - at || !utf8_valid(bytes_of(value.data + at, size))) {
         return 0;
     }
     return size;
