@@ -120,9 +120,9 @@ static bool uuid_shape(const char *text)
 truc_status cli_id_parse(const char *text, uint8_t *ret_id, size_t *ret_size)
 {
     uint8_t id[RECORD_ID_BYTES_MAX];
-    size_t size = strlen(text);
-    if (uuid_shape(text) && hex_parse(text, true, id, &size) && is_uuid(bytes_of(id, size))) {
-        /* as bytes */
+    size_t size = strlen(text), uuid_size = 0;
+    if (uuid_shape(text) && hex_parse(text, true, id, &uuid_size) && is_uuid(bytes_of(id, uuid_size))) {
+        size = uuid_size;
     } else if (strncmp(text, "hex:", 4) == 0) {
         if (!hex_parse(text + 4, false, id, &size)) {
             return TRUC_USAGE;
