@@ -70,7 +70,7 @@ void answer_fatal(struct core *core, struct connection *connection, uint64_t req
     va_list arguments;
 
     va_start(arguments, format);
-    error_format(core, connection, request_id, (struct refusal){.status = status}, format, arguments);
+    error_format(core, connection, request_id, refusal_of(status), format, arguments);
     va_end(arguments);
     connection_close(core, connection);
 }

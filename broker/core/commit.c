@@ -26,7 +26,7 @@ static void answer_open(struct core *core, struct connection *connection, const 
     struct producer *producer = core_producer(core, pending->subject);
 
     if (producer->epoch != pending->epoch)
-        answer_error(core, connection, pending->request_id, (struct refusal){.status = TRUC_FENCED},
+        answer_error(core, connection, pending->request_id, refusal_of(TRUC_FENCED),
                      "another instance opened this producer in the same moment; only one may publish under its name, stop one of them");
     else
         producer_answer_ok(core, connection, pending->request_id, producer, bytes_of(NULL, 0));
@@ -50,10 +50,10 @@ static void answer(struct core *core, struct connection *connection, const struc
         answer_publish_ok(core, connection, pending->request_id, &place);
         break;
     case PENDING_STORED:
-        answer_error(core, connection, pending->request_id, (struct refusal){.status = TRUC_DUPLICATE}, DUPLICATE_TEXT);
+        answer_error(core, connection, pending->request_id, refusal_of(TRUC_DUPLICATE), DUPLICATE_TEXT);
         break;
     case PENDING_SEQUENCE:
-        answer_error(core, connection, pending->request_id, (struct refusal){TRUC_OUT_OF_SEQUENCE, 0, pending->base_offset},
+        answer_error(core, connection, pending->request_id, refusal_actual(TRUC_OUT_OF_SEQUENCE, pending->base_offset),
                      OUT_OF_SEQUENCE_TEXT, (unsigned long long)pending->base_offset);
         break;
     case PENDING_OPEN:
@@ -129,7 +129,7 @@ void core_on_log_failed(struct core *core, const struct core_event *event)
         pending_drop_first(core);
         if (connection) {
             connection->credit_used -= pending.frame_bytes;
-            answer_error(core, connection, pending.request_id, (struct refusal){TRUC_STOPPED, RETRY_STATE_MS, 0},
+            answer_error(core, connection, pending.request_id, refusal_retry(TRUC_STOPPED, RETRY_STATE_MS),
                          "the log failed (%s) before this was on disk; trucd exits, send it again when it is back", core->failure);
         }
     }

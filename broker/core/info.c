@@ -11,7 +11,7 @@ void core_request_ping(struct core *core, struct connection *connection, const s
     if (!request_decode(core, connection, frame, &truc__v1__ping__descriptor))
         return;
     if (frame->payload.size > PING_BYTES_MAX) {
-        answer_error(core, connection, frame->request_id, (struct refusal){.status = TRUC_INVALID_ARGUMENT},
+        answer_error(core, connection, frame->request_id, refusal_of(TRUC_INVALID_ARGUMENT),
                      "a PING carries at most %d bytes, this one has %zu; send fewer", PING_BYTES_MAX, frame->payload.size);
         return;
     }

@@ -20,7 +20,7 @@ struct opening {
 
 static bool refuse(const struct opening *opening, truc_status status, uint32_t retry_after_ms, const char *text)
 {
-    answer_error(opening->core, opening->connection, opening->request_id, (struct refusal){status, retry_after_ms, 0}, "%s", text);
+    answer_error(opening->core, opening->connection, opening->request_id, refusal_retry(status, retry_after_ms), "%s", text);
     return false;
 }
 
@@ -66,7 +66,7 @@ static struct producer *find_or_create(const struct opening *opening)
         return producer;
     }
     if (core->producers.used >= core->config.producers_max) {
-        answer_error(core, opening->connection, opening->request_id, (struct refusal){TRUC_TOO_MANY, RETRY_STATE_MS, 0},
+        answer_error(core, opening->connection, opening->request_id, refusal_retry(TRUC_TOO_MANY, RETRY_STATE_MS),
                      "the broker knows %u producers, the most allowed; raise producers_max in its configuration", core->producers.used);
         return NULL;
     }

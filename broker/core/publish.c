@@ -20,7 +20,6 @@ static void release(struct core *core, struct core_prepared *prepared)
 /* Answers and gives credit and batch back. Always false, for `return refuse(...)`. */
 #define refuse(attempt, refusal, ...)                                                                                                  \
     (answer_error((attempt)->core, (attempt)->connection, (attempt)->request_id, refusal, __VA_ARGS__), settle(attempt))
-#define REFUSAL(...) ((struct refusal){__VA_ARGS__})
 
 static bool settle(const struct attempt *attempt)
 {
@@ -35,7 +34,7 @@ static bool settle_later(const struct attempt *attempt, enum pending_kind kind, 
     struct core *core = attempt->core;
 
     if (!pending_has_room(core, 0) || !pending_reserve(core, 1))
-        return refuse(attempt, REFUSAL(TRUC_BUSY, RETRY_BUSY_MS), "too much waits for the disk; retry after the time given");
+        return refuse(attempt, refusal_retry(TRUC_BUSY, RETRY_BUSY_MS), "too much waits for the disk; retry after the time given");
     pending_add(core, &(struct pending){.ticket = core->last_ticket,
                                         .kind = (uint8_t)kind,
                                         .connection = attempt->connection->number,
@@ -56,13 +55,13 @@ static bool check_state(const struct attempt *attempt)
     const struct core *core = attempt->core;
 
     if (core->failed)
-        return refuse(attempt, REFUSAL(TRUC_STOPPED, RETRY_STATE_MS), "the log failed (%s); trucd exits and must be started again", core->failure);
+        return refuse(attempt, refusal_retry(TRUC_STOPPED, RETRY_STATE_MS), "the log failed (%s); trucd exits and must be started again", core->failure);
     if (core->draining)
-        return refuse(attempt, REFUSAL(TRUC_DRAINING, RETRY_STATE_MS), "the broker is shutting down; reconnect and send the batch again");
+        return refuse(attempt, refusal_retry(TRUC_DRAINING, RETRY_STATE_MS), "the broker is shutting down; reconnect and send the batch again");
     if (core->capacity.full)
-        return refuse(attempt, REFUSAL(TRUC_DISK_FULL, RETRY_STATE_MS), "the log's disk is full; free space on the data directory's disk, the broker goes on by itself");
+        return refuse(attempt, refusal_retry(TRUC_DISK_FULL, RETRY_STATE_MS), "the log's disk is full; free space on the data directory's disk, the broker goes on by itself");
     if (core->clock.behind)
-        return refuse(attempt, REFUSAL(TRUC_CLOCK_BEHIND, RETRY_STATE_MS), "the broker's clock is far behind the last entry; set the clock, or start trucd with --accept-clock once");
+        return refuse(attempt, refusal_retry(TRUC_CLOCK_BEHIND, RETRY_STATE_MS), "the broker's clock is far behind the last entry; set the clock, or start trucd with --accept-clock once");
     return true;
 }
 
@@ -72,7 +71,7 @@ static bool check_source(const struct attempt *attempt)
 
     if (bytes_equal(attempt->batch->source, connection_agency(connection)) && bytes_equal(attempt->batch->system, connection_system(connection)))
         return true;
-    return refuse(attempt, REFUSAL(TRUC_BAD_SOURCE), "the batch names another source than the session's %.*s; publish under the source that logged in",
+    return refuse(attempt, refusal_of(TRUC_BAD_SOURCE), "the batch names another source than the session's %.*s; publish under the source that logged in",
                   (int)connection->scope_size, (const char *)connection->scope);
 }
 
@@ -84,16 +83,16 @@ static bool check_producer(struct attempt *attempt)
     if (!producer || producer->id != attempt->batch->producer_id)
         producer = producer_find(attempt->core, attempt->batch->producer_id);
     if (!producer || (producer->connection != connection && !bytes_equal(producer_scope(producer), connection_scope(connection))))
-        return refuse(attempt, REFUSAL(TRUC_UNKNOWN_PRODUCER), "there is no producer %llu of this source, or its grace is over; open the producer again",
+        return refuse(attempt, refusal_of(TRUC_UNKNOWN_PRODUCER), "there is no producer %llu of this source, or its grace is over; open the producer again",
                       (unsigned long long)attempt->batch->producer_id);
     if (attempt->batch->epoch > producer->epoch)
-        return refuse(attempt, REFUSAL(TRUC_UNKNOWN_PRODUCER), "the broker never gave out epoch %u of this producer; open the producer again",
+        return refuse(attempt, refusal_of(TRUC_UNKNOWN_PRODUCER), "the broker never gave out epoch %u of this producer; open the producer again",
                       attempt->batch->epoch);
     if (attempt->batch->epoch < producer->epoch)
-        return refuse(attempt, REFUSAL(TRUC_FENCED), "another instance opened this producer later (epoch %u, this batch has %u); stop one of them",
+        return refuse(attempt, refusal_of(TRUC_FENCED), "another instance opened this producer later (epoch %u, this batch has %u); stop one of them",
                       producer->epoch, attempt->batch->epoch);
     if (producer->connection != connection)
-        return refuse(attempt, REFUSAL(TRUC_FENCED), "this producer belongs to another connection; resume it on this one before publishing");
+        return refuse(attempt, refusal_of(TRUC_FENCED), "this producer belongs to another connection; resume it on this one before publishing");
     connection->recent = producer;
     attempt->producer = producer;
     return true;
@@ -107,17 +106,17 @@ static bool check_family(const struct attempt *attempt)
     uint32_t record_bytes_max = rules && rules->record_bytes_max > 0 ? rules->record_bytes_max : config->record_bytes_max;
 
     if (attempt->batch->encoded.size > config->batch_bytes_max)
-        return refuse(attempt, REFUSAL(TRUC_BATCH_TOO_LARGE), "the batch has %zu bytes, at most %u are allowed; lower batch_bytes of the producer",
+        return refuse(attempt, refusal_of(TRUC_BATCH_TOO_LARGE), "the batch has %zu bytes, at most %u are allowed; lower batch_bytes of the producer",
                       attempt->batch->encoded.size, config->batch_bytes_max);
     if (attempt->prepared->record_largest > record_bytes_max)
-        return refuse(attempt, REFUSAL(TRUC_RECORD_TOO_LARGE),
+        return refuse(attempt, refusal_of(TRUC_RECORD_TOO_LARGE),
                       "a record has %u bytes, the topic allows %u; make it smaller or raise record_bytes_max of the topic's family",
                       attempt->prepared->record_largest, record_bytes_max);
     if (rules && rules->codec >= 0 && attempt->batch->codec != (enum codec)rules->codec)
-        return refuse(attempt, REFUSAL(TRUC_BAD_CODEC), "the topic's family takes codec %s only; set the producer's codec to it",
+        return refuse(attempt, refusal_of(TRUC_BAD_CODEC), "the topic's family takes codec %s only; set the producer's codec to it",
                       codec_name((enum codec)rules->codec));
     if (!attempt->topic && rules && rules->evidence != EVIDENCE_UNSPECIFIED && attempt->prepared->evidence != rules->evidence)
-        return refuse(attempt, REFUSAL(TRUC_EVIDENCE_MISMATCH), "the topic's family has evidence level %s; leave the level to the topic",
+        return refuse(attempt, refusal_of(TRUC_EVIDENCE_MISMATCH), "the topic's family has evidence level %s; leave the level to the topic",
                       rules->evidence == EVIDENCE_BATCH ? "batch" : "record");
     return true;
 }
@@ -132,12 +131,12 @@ static bool check_topic(struct attempt *attempt)
     if (!attempt->topic) {
         if (core->topics.used < core->config.topics_max)
             return true;
-        return refuse(attempt, REFUSAL(TRUC_QUOTA_EXCEEDED), "the log has %u topics, the most allowed; raise topics_max in the broker's configuration",
+        return refuse(attempt, refusal_of(TRUC_QUOTA_EXCEEDED), "the log has %u topics, the most allowed; raise topics_max in the broker's configuration",
                       core->topics.used);
     }
     if (attempt->topic->evidence == (uint8_t)attempt->prepared->evidence)
         return true;
-    return refuse(attempt, REFUSAL(TRUC_EVIDENCE_MISMATCH), "the topic was created with evidence level %s; publish with that level, see `truc topic info`",
+    return refuse(attempt, refusal_of(TRUC_EVIDENCE_MISMATCH), "the topic was created with evidence level %s; publish with that level, see `truc topic info`",
                   attempt->topic->evidence == EVIDENCE_BATCH ? "batch" : "record");
 }
 
@@ -166,16 +165,16 @@ static bool check_sequence(struct attempt *attempt)
     case SEQUENCE_STORED:
         if (waits)
             return settle_later(attempt, PENDING_STORED, &result);
-        return refuse(attempt, REFUSAL(TRUC_DUPLICATE), DUPLICATE_TEXT);
+        return refuse(attempt, refusal_of(TRUC_DUPLICATE), DUPLICATE_TEXT);
     case SEQUENCE_MISPLACED:
         result.base_offset = attempt->sequence ? attempt->sequence->next : 0;
         if (waits)
             return settle_later(attempt, PENDING_SEQUENCE, &result);
-        return refuse(attempt, REFUSAL(TRUC_OUT_OF_SEQUENCE, 0, result.base_offset), OUT_OF_SEQUENCE_TEXT,
+        return refuse(attempt, refusal_actual(TRUC_OUT_OF_SEQUENCE, result.base_offset), OUT_OF_SEQUENCE_TEXT,
                       (unsigned long long)result.base_offset);
     }
     if (attempt->sequence && attempt->sequence->pending == BATCHES_IN_FLIGHT_MAX)
-        return refuse(attempt, REFUSAL(TRUC_BUSY, RETRY_BUSY_MS), "%d batches of this producer and topic wait for the disk, the most allowed; retry after the time given",
+        return refuse(attempt, refusal_retry(TRUC_BUSY, RETRY_BUSY_MS), "%d batches of this producer and topic wait for the disk, the most allowed; retry after the time given",
                       BATCHES_IN_FLIGHT_MAX);
     return true;
 }
@@ -185,9 +184,9 @@ static bool check_room(const struct attempt *attempt)
     const struct core *core = attempt->core;
 
     if (!pending_has_room(core, accept_memory_bytes(attempt)))
-        return refuse(attempt, REFUSAL(TRUC_BUSY, RETRY_BUSY_MS), "too much waits for the disk; retry after the time given");
+        return refuse(attempt, refusal_retry(TRUC_BUSY, RETRY_BUSY_MS), "too much waits for the disk; retry after the time given");
     if (!pending_log_has_room(core, accept_log_bytes(attempt)))
-        return refuse(attempt, REFUSAL(TRUC_DISK_FULL, RETRY_STATE_MS), "the log's disk has no room for this batch; free space on the data directory's disk, the broker goes on by itself");
+        return refuse(attempt, refusal_retry(TRUC_DISK_FULL, RETRY_STATE_MS), "the log's disk has no room for this batch; free space on the data directory's disk, the broker goes on by itself");
     return true;
 }
 
@@ -234,7 +233,7 @@ void core_on_publish(struct core *core, const struct core_event *event)
         !check_sequence(&attempt) || !check_room(&attempt))
         return;
     if (!accept_batch(&attempt))
-        (void)refuse(&attempt, REFUSAL(TRUC_NO_MEMORY, RETRY_STATE_MS), "the broker has no memory for this batch; retry after the time given");
+        (void)refuse(&attempt, refusal_retry(TRUC_NO_MEMORY, RETRY_STATE_MS), "the broker has no memory for this batch; retry after the time given");
 }
 
 void core_on_publish_bad(struct core *core, const struct core_event *event)
@@ -248,5 +247,5 @@ void core_on_publish_bad(struct core *core, const struct core_event *event)
     if (event->status == TRUC_PROTOCOL)
         answer_fatal(core, connection, 0, event->status, "%s; %s", why, truc_status_next(event->status));
     else
-        answer_error(core, connection, event->request_id, REFUSAL(event->status), "%s; %s", why, truc_status_next(event->status));
+        answer_error(core, connection, event->request_id, refusal_of(event->status), "%s; %s", why, truc_status_next(event->status));
 }

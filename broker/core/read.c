@@ -21,7 +21,7 @@ struct wish {
 
 static bool refuse(const struct wish *wish, truc_status status, const char *text)
 {
-    answer_error(wish->core, wish->connection, wish->request_id, (struct refusal){.status = status}, "%s", text);
+    answer_error(wish->core, wish->connection, wish->request_id, refusal_of(status), "%s", text);
     return false;
 }
 
@@ -35,7 +35,7 @@ static bool check_room(const struct wish *wish)
     }
     if (wish->connection->reader_count < core->config.readers_per_connection_max && core->readers.used < core->config.readers_max)
         return true;
-    answer_error(core, wish->connection, wish->request_id, (struct refusal){TRUC_TOO_MANY, RETRY_STATE_MS, 0},
+    answer_error(core, wish->connection, wish->request_id, refusal_retry(TRUC_TOO_MANY, RETRY_STATE_MS),
                  "%u readers are open on this connection (at most %u) and %u in all (at most %u); close some, or raise the limit in the broker's configuration",
                  wish->connection->reader_count, core->config.readers_per_connection_max, core->readers.used, core->config.readers_max);
     return false;
@@ -49,7 +49,7 @@ static bool check_pattern(struct wish *wish)
 
     wish->spec.pattern = bytes_of_text(wish->read->pattern);
     if (pattern_check(wish->spec.pattern, &why) != TRUC_OK) {
-        answer_error(wish->core, wish->connection, wish->request_id, (struct refusal){.status = TRUC_BAD_PATTERN},
+        answer_error(wish->core, wish->connection, wish->request_id, refusal_of(TRUC_BAD_PATTERN),
                      "the pattern is not valid (%s); `*` stands for one token, `>` or `**` only at the end", why);
         return false;
     }
@@ -142,14 +142,14 @@ static bool check_bounds(struct wish *wish)
     translate(wish, from, read->reverse ? BOUND_HEAD : BOUND_START, &spec->from_kind, &spec->from, &spec->from_ns);
     translate(wish, until, read->reverse ? BOUND_START : BOUND_HEAD, &spec->until_kind, &spec->until, &spec->until_ns);
     if (low && low->at_case == TRUC__V1__BOUND__AT_POSITION && low->position > spec->head) {
-        answer_error(wish->core, wish->connection, wish->request_id, (struct refusal){.status = TRUC_OUT_OF_RANGE, .actual = spec->head},
+        answer_error(wish->core, wish->connection, wish->request_id, refusal_actual(TRUC_OUT_OF_RANGE, spec->head),
                      "position %llu is beyond the durable head %llu; `truc log info` states the range", (unsigned long long)low->position,
                      (unsigned long long)spec->head);
         return false;
     }
     if (low && wish->topic && low->at_case == TRUC__V1__BOUND__AT_OFFSET && low->offset > wish->topic->durable_offset) {
         answer_error(wish->core, wish->connection, wish->request_id,
-                     (struct refusal){.status = TRUC_OUT_OF_RANGE, .actual = wish->topic->durable_offset},
+                     refusal_actual(TRUC_OUT_OF_RANGE, wish->topic->durable_offset),
                      "offset %llu is beyond the topic's next offset %llu; `truc topic info` states the range", (unsigned long long)low->offset,
                      (unsigned long long)wish->topic->durable_offset);
         return false;

@@ -200,7 +200,7 @@ void core_on_read_resolved(struct core *core, const struct core_event *event)
         uint64_t request_id = reader->request_id;
 
         reader_drop(core, reader);
-        answer_error(core, connection, request_id, (struct refusal){.status = event->status}, "the reading cannot begin: %s; %s",
+        answer_error(core, connection, request_id, refusal_of(event->status), "the reading cannot begin: %s; %s",
                      event->why ? event->why : truc_status_text(event->status), truc_status_next(event->status));
         return;
     }
