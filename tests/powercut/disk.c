@@ -240,10 +240,11 @@ static void span(const struct disk *disk, struct chooser *chooser)
         chooser->oldest = chooser->newest;
 }
 
+/* LMDB's tables of readers: mapped, so the recorder does not see them change, and made anew at each start. */
 static bool is_mapped_lock(const char *path)
 {
-    const char *base = strrchr(path, '/');
-    return strcmp(base != NULL ? base + 1 : path, "lock.mdb") == 0;
+    size_t size = strlen(path);
+    return size >= 5 && strcmp(path + size - 5, "-lock") == 0;
 }
 
 bool disk_materialise(const struct disk *disk, enum disk_choice choice, uint64_t seed, const char *directory)
