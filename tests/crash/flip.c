@@ -72,7 +72,8 @@ static bool read_all(struct log *log, const struct flip_entry entries[FLIP_ENTRI
     while (fine && read.from < read.until) {
         read.size = 0;
         truc_status status = log_reader_read(reader, &read, why);
-        fine = (status == TRUC_OK || status == TRUC_DAMAGED) && read.next > read.from && mark_given(bytes_of(buffer, read.size), entries, seen);
+        fine = (status == TRUC_OK || status == TRUC_DAMAGED) && read.next > read.from &&
+               mark_given(bytes_of(buffer, read.size), entries, seen);
         read.from = read.next;
     }
     log_reader_destroy(reader);
@@ -81,7 +82,8 @@ static bool read_all(struct log *log, const struct flip_entry entries[FLIP_ENTRI
 }
 
 /* One flip, in the log that is flipped back after it. False: the flip passed somewhere. */
-static bool try_flip(const char *directory, const struct flip_entry entries[FLIP_ENTRIES], size_t which, uint64_t bit, struct tally *tally)
+static bool try_flip(const char *directory, const struct flip_entry entries[FLIP_ENTRIES], size_t which, uint64_t bit,
+                     struct tally *tally)
 {
     struct log_verify_report report = {0};
     char why[LOG_WHY_BYTES] = "";
@@ -104,8 +106,9 @@ static bool try_flip(const char *directory, const struct flip_entry entries[FLIP
     tally->delivered += delivered;
     tally->withheld += missing > 0;
     if (!named || delivered || missing > 0)
-        printf("flip: bit %" PRIu64 " of entry %zu: verify says %s (%s, position %" PRIu64 "), open says %s%s, %zu others missing\n", bit, which,
-               truc_status_name(verdict), report.bad_what, report.bad_position, truc_status_name(opened),
+        printf("flip: bit %" PRIu64 " of entry %zu: verify says %s (%s, position %" PRIu64
+               "), open says %s%s, %zu others missing\n",
+               bit, which, truc_status_name(verdict), report.bad_what, report.bad_position, truc_status_name(opened),
                delivered ? ", a reader got it" : "", missing);
     return named && !delivered && missing == 0;
 }
@@ -131,7 +134,8 @@ static int run(const char *directory, uint64_t flips, uint64_t seed)
     bool healed = log_verify(directory, NULL, NULL, &report, why) == TRUC_OK;
     printf("flip: %" PRIu64 " bits flipped in %d entries, %" PRIu64 " found by verify, %" PRIu64 " named, %" PRIu64 " delivered, "
            "%" PRIu64 " that hid others, seed %" PRIu64 ": %s\n",
-           tally.flips, (int)FLIP_ENTRIES, tally.found, tally.named, tally.delivered, tally.withheld, seed, bad == 0 && healed ? "PASS" : "FAIL");
+           tally.flips, (int)FLIP_ENTRIES, tally.found, tally.named, tally.delivered, tally.withheld, seed,
+           bad == 0 && healed ? "PASS" : "FAIL");
     for (size_t i = 0; i < FLIP_ENTRIES; i++)
         free((void *)(uintptr_t)entries[i].served.data);
     return bad == 0 && healed ? 0 : 1;

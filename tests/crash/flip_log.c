@@ -38,13 +38,17 @@ static size_t raw_fill(uint8_t *out, uint64_t position, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         char key[32], data[256];
         int key_size = snprintf(key, sizeof key, "H26.%llu", (unsigned long long)position % 7);
-        int data_size = snprintf(data, sizeof data, "dossier %llu, step %u: what was decided and by whom, at some length and again at "
-                                                    "some length", (unsigned long long)position, i);
+        int data_size = snprintf(data, sizeof data,
+                                 "dossier %llu, step %u: what was decided and by whom, at some length and again at "
+                                 "some length",
+                                 (unsigned long long)position, i);
         uint8_t id[16] = {0x01, 0x90};
         store_u32(id + 8, i);
         store_u32(id + 12, (uint32_t)position);
-        struct record_view view = {.id = {id, sizeof id}, .key = {(uint8_t *)key, (size_t)key_size},
-                                   .data = {(uint8_t *)data, (size_t)data_size}, .time_ns = 1700000000000000000 + i};
+        struct record_view view = {.id = {id, sizeof id},
+                                   .key = {(uint8_t *)key, (size_t)key_size},
+                                   .data = {(uint8_t *)data, (size_t)data_size},
+                                   .time_ns = 1700000000000000000 + i};
         at = varint_put(at, record_encoded_size(&view, NULL, 0));
         at = record_encode(&view, NULL, 0, at);
     }
@@ -61,8 +65,13 @@ static bool make(struct maker *maker, struct made *made)
     uint8_t raw[RAW_MAX], seed[SALT_SEED_BYTES];
     struct bytes payload = {raw, raw_fill(raw, maker->position, count)};
     memset(seed, (int)(maker->position + 1), sizeof seed);
-    struct batch_header_fields fields = {.topic = bytes_of_text(topics[t]), .source = bytes_of_text("H26.16"), .system = bytes_of_text("portal"),
-                                         .evidence = evidence, .producer_id = 1, .epoch = 1, .first_sequence = maker->offsets[t],
+    struct batch_header_fields fields = {.topic = bytes_of_text(topics[t]),
+                                         .source = bytes_of_text("H26.16"),
+                                         .system = bytes_of_text("portal"),
+                                         .evidence = evidence,
+                                         .producer_id = 1,
+                                         .epoch = 1,
+                                         .first_sequence = maker->offsets[t],
                                          .record_count = count};
     size_t head = BATCH_PREFIX_BYTES + batch_header_size(&fields), stored = payload.size;
     if (codec == CODEC_NONE)
@@ -71,14 +80,18 @@ static bool make(struct maker *maker, struct made *made)
         return false;
     batch_head_write(made->batch, &fields, codec, (uint32_t)stored, (uint32_t)payload.size, seed);
     struct batch_view view;
-    struct leaf leaf = {.evidence = (uint8_t)evidence, .record_count = count, .position = maker->position,
-                        .base_offset = maker->offsets[t], .append_time_ns = ++maker->time_ns, .topic = fields.topic};
+    struct leaf leaf = {.evidence = (uint8_t)evidence,
+                        .record_count = count,
+                        .position = maker->position,
+                        .base_offset = maker->offsets[t],
+                        .append_time_ns = ++maker->time_ns,
+                        .topic = fields.topic};
     const char *reason = "";
     struct bytes directory;
     uint32_t bad = 0;
     if (batch_parse(bytes_of(made->batch, head + stored), &view, &reason) != TRUC_OK ||
-        directory_build(maker->identity->hash_secret, payload, count, RECORD_BYTES_DEFAULT, &made->directory, &made->directory_capacity,
-                        &directory, &bad, &reason) != TRUC_OK ||
+        directory_build(maker->identity->hash_secret, payload, count, RECORD_BYTES_DEFAULT, &made->directory,
+                        &made->directory_capacity, &directory, &bad, &reason) != TRUC_OK ||
         batch_root(maker->digests, &view, evidence, payload, leaf.records_root) != TRUC_OK) {
         fprintf(stderr, "flip: an entry could not be made: %s\n", reason);
         return false;
@@ -87,11 +100,17 @@ static bool make(struct maker *maker, struct made *made)
     memcpy(leaf.previous, maker->previous[t], DIGEST_BYTES);
     digest_header(maker->digests, view.header, leaf.header_digest);
     leaf_write(&leaf, made->leaf);
-    made->append = (struct log_append){.fields = {.topic_id = (uint32_t)t + 1, .record_count = count, .epoch = 1, .producer_id = 1,
+    made->append = (struct log_append){.fields = {.topic_id = (uint32_t)t + 1,
+                                                  .record_count = count,
+                                                  .epoch = 1,
+                                                  .producer_id = 1,
                                                   .first_sequence = maker->offsets[t]},
-                                       .position = maker->position, .base_offset = maker->offsets[t],
-                                       .append_time_ns = maker->time_ns, .leaf = {made->leaf, leaf_size(fields.topic.size)},
-                                       .batch = view.encoded, .directory = directory};
+                                       .position = maker->position,
+                                       .base_offset = maker->offsets[t],
+                                       .append_time_ns = maker->time_ns,
+                                       .leaf = {made->leaf, leaf_size(fields.topic.size)},
+                                       .batch = view.encoded,
+                                       .directory = directory};
     digest_leaf(maker->digests, made->append.leaf, made->append.leaf_hash);
     memcpy(maker->previous[t], made->append.leaf_hash, DIGEST_BYTES);
     maker->offsets[t] += count;
@@ -103,17 +122,20 @@ static size_t first_deltas(uint8_t *out)
 {
     size_t size = 0;
     for (uint32_t t = 0; t < TOPICS; t++) {
-        struct delta topic = {.kind = DELTA_TOPIC, .topic = {t + 1, t == 2 ? EVIDENCE_BATCH : EVIDENCE_RECORD, bytes_of_text(topics[t])}};
+        struct delta topic = {.kind = DELTA_TOPIC,
+                              .topic = {t + 1, t == 2 ? EVIDENCE_BATCH : EVIDENCE_RECORD, bytes_of_text(topics[t])}};
         size += delta_write(out + size, &topic);
     }
-    struct delta producer = {.kind = DELTA_PRODUCER, .producer = {1, 1, true, bytes_of_text("H26.16/portal"), bytes_of_text("flip")}};
+    struct delta producer = {.kind = DELTA_PRODUCER,
+                             .producer = {1, 1, true, bytes_of_text("H26.16/portal"), bytes_of_text("flip")}};
     return size + delta_write(out + size, &producer);
 }
 
 static bool fill(struct log *log)
 {
     static struct made made[FLIP_ENTRIES_PER_BLOCK];
-    struct maker maker = {.digests = digest_context_create(), .identity = log_identity(log), .time_ns = log_identity(log)->created_ns};
+    struct maker maker = {
+        .digests = digest_context_create(), .identity = log_identity(log), .time_ns = log_identity(log)->created_ns};
     bool fine = maker.digests != NULL;
     for (int b = 0; fine && b < FLIP_BLOCKS; b++) {
         struct log_append appends[FLIP_ENTRIES_PER_BLOCK];
@@ -184,7 +206,8 @@ static bool serve_all(struct log *log, struct flip_entry entries[FLIP_ENTRIES])
     uint8_t *buffer = malloc(BUFFER_BYTES);
     struct log_read read = {.until = FLIP_ENTRIES, .out = buffer, .capacity = BUFFER_BYTES};
     size_t count = 0;
-    if (buffer != NULL && log_reader_create(log, &filter, false, &reader) == TRUC_OK && log_reader_read(reader, &read, why) == TRUC_OK) {
+    if (buffer != NULL && log_reader_create(log, &filter, false, &reader) == TRUC_OK &&
+        log_reader_read(reader, &read, why) == TRUC_OK) {
         struct reader r = reader_over(bytes_of(buffer, read.size));
         struct entry_view view;
         truc_status status = TRUC_OK;

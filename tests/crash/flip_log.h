@@ -8,9 +8,9 @@ enum { FLIP_BLOCKS = 24, FLIP_ENTRIES_PER_BLOCK = 3, FLIP_ENTRIES = FLIP_BLOCKS 
 
 struct flip_entry {
     char file[512];
-    uint64_t offset;        /* of the entry in the file */
-    uint32_t size;          /* with directory */
-    struct bytes served;    /* what a reader gets; owned */
+    uint64_t offset;     /* of the entry in the file */
+    uint32_t size;       /* with directory */
+    struct bytes served; /* what a reader gets; owned */
 };
 
 /* Creates the log in a directory, closes it, and fills the entries, by position. False: a message is on stderr. */

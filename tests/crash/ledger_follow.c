@@ -29,8 +29,8 @@ static void lines_add(struct lines *lines, const truc_message *m)
         lines_flush(lines, false);
     char *at = lines->text + lines->size;
     size_t left = sizeof lines->text - lines->size;
-    int n = snprintf(at, left, "%c %" PRIu64 " %" PRIu32 " %s %" PRIu64 " %016" PRIx64, lines->dump ? 'R' : 'S', m->position, m->index,
-                     m->topic, m->offset, hash);
+    int n = snprintf(at, left, "%c %" PRIu64 " %" PRIu32 " %s %" PRIu64 " %016" PRIx64, lines->dump ? 'R' : 'S', m->position,
+                     m->index, m->topic, m->offset, hash);
     if (lines->dump) {
         bool proven = record_read(m->record.data, m->record.data_size, ledger_topic_index(m->topic), producer, &number);
         n += snprintf(at + n, left - (size_t)n, " %s %" PRIu64 " %d %" PRIu64 " %" PRId64, proven ? producer : "?", number, proven,

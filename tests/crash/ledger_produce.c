@@ -44,7 +44,8 @@ static void on_delivery(void *context, const truc_delivery *deliveries, size_t c
             ledger_error(producer->ledger, "%s %" PRIu64 ": %s: %s", d->topic, d->sequence, truc_status_name(d->status), d->why);
         /* What an outbox kept from an earlier process has no opaque of this one; sequences are numbers here. */
         if (d->opaque != NULL && number != d->sequence + 1)
-            ledger_error(producer->ledger, "%s: number %" PRIu64 " was delivered as sequence %" PRIu64, d->topic, number - 1, d->sequence);
+            ledger_error(producer->ledger, "%s: number %" PRIu64 " was delivered as sequence %" PRIu64, d->topic, number - 1,
+                         d->sequence);
         size += n > 0 ? (size_t)n : 0;
     }
     if (size > 0)
@@ -69,7 +70,8 @@ static bool resume(struct producer *producer)
         }
         /* A kill between truc_publish and its line leaves one more than the ledger knows. */
         if (producer->options->outbox != NULL && next > accepted + 1) {
-            ledger_error(producer->ledger, "%s: goes on at %" PRIu64 ", but only %" PRIu64 " were accepted", ledger_topics[t], next, accepted);
+            ledger_error(producer->ledger, "%s: goes on at %" PRIu64 ", but only %" PRIu64 " were accepted", ledger_topics[t], next,
+                         accepted);
             return false;
         }
     }

@@ -4,7 +4,8 @@
 #include <string.h>
 #include <xxhash.h>
 
-const char *const ledger_topics[TOPIC_COUNT] = {"ledger.dossier.filed", "ledger.dossier.status", "ledger.dossier.closed", "ledger.tick"};
+const char *const ledger_topics[TOPIC_COUNT] = {"ledger.dossier.filed", "ledger.dossier.status", "ledger.dossier.closed",
+                                                "ledger.tick"};
 
 size_t ledger_topic_index(const char *topic)
 {

@@ -100,8 +100,8 @@ static bool sums_agree(const struct sums *sums, char why[CHECK_WHY_BYTES])
             k++;
         uint64_t next = k < sums->catalog_sequence_count ? sums->catalog_sequences[k].next : 0;
         if (next != sums->sequences[i].next) {
-            snprintf(why, CHECK_WHY_BYTES, "the catalog expects sequence %" PRIu64 " of producer %" PRIu64 ", the log %" PRIu64, next,
-                     sums->sequences[i].producer, sums->sequences[i].next);
+            snprintf(why, CHECK_WHY_BYTES, "the catalog expects sequence %" PRIu64 " of producer %" PRIu64 ", the log %" PRIu64,
+                     next, sums->sequences[i].producer, sums->sequences[i].next);
             return false;
         }
     }
@@ -170,7 +170,8 @@ done:
     return fine;
 }
 
-static bool open_log(const char *directory, uint64_t segment_bytes, struct sums *sums, struct log **ret_log, char why[CHECK_WHY_BYTES])
+static bool open_log(const char *directory, uint64_t segment_bytes, struct sums *sums, struct log **ret_log,
+                     char why[CHECK_WHY_BYTES])
 {
     struct log_options options;
     log_options_init(&options);
@@ -237,8 +238,8 @@ static bool commit_one(struct log *log, char why[CHECK_WHY_BYTES])
 {
     struct delta delta = {.kind = DELTA_CLOCK, .clock = {1, 2}};
     uint8_t encoded[DELTA_BYTES_MAX];
-    struct log_draft draft = {.deltas = {encoded, delta_write(encoded, &delta)}, .delta_count = 1,
-                              .append_time_ns = log_head(log).last_append_ns + 1};
+    struct log_draft draft = {
+        .deltas = {encoded, delta_write(encoded, &delta)}, .delta_count = 1, .append_time_ns = log_head(log).last_append_ns + 1};
     struct log_head head;
     char reason[LOG_WHY_BYTES] = "";
     truc_status status = log_commit(log, &draft, &head, reason);
@@ -257,7 +258,8 @@ bool state_check(const struct reference *reference, const char *directory, uint6
                  log_head(log).position, need);
         fine = false;
     }
-    fine = fine && log_walk(log, sums, entry_compare, (void *)(uintptr_t)reference, why) && sums_agree(sums, why) && commit_one(log, why);
+    fine = fine && log_walk(log, sums, entry_compare, (void *)(uintptr_t)reference, why) && sums_agree(sums, why) &&
+           commit_one(log, why);
     log_close(log);
     free(sums);
     if (!fine)

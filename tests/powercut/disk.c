@@ -137,7 +137,8 @@ static bool change_list(struct disk *disk, uint64_t number, const struct trace_e
     return true;
 }
 
-/* --- events --------------------------------------------------------------------------------------------------------------------- */
+/* --- events ---------------------------------------------------------------------------------------------------------------------
+ */
 
 static bool ticket_open(struct disk *disk, uint64_t number, const struct trace_event *event, const char *name)
 {
@@ -146,7 +147,8 @@ static bool ticket_open(struct disk *disk, uint64_t number, const struct trace_e
     char *path = strndup(name, event->name_size);
     if (path == NULL)
         return false;
-    disk->tickets[disk->ticket_count++] = (struct ticket){event->ticket, number, event->file, event->offset, event->size, event->kind, path};
+    disk->tickets[disk->ticket_count++] =
+        (struct ticket){event->ticket, number, event->file, event->offset, event->size, event->kind, path};
     return true;
 }
 
@@ -219,7 +221,8 @@ size_t disk_pending(const struct disk *disk)
     return count;
 }
 
-/* --- states --------------------------------------------------------------------------------------------------------------------- */
+/* --- states ---------------------------------------------------------------------------------------------------------------------
+ */
 
 static void span(const struct disk *disk, struct chooser *chooser)
 {

@@ -22,16 +22,17 @@ struct disk;
 struct disk *disk_create(void); /* NULL: out of memory */
 void disk_destroy(struct disk *disk);
 
-/* Brings the picture on by one event; number: its place in the trace, from 1. False: the trace contradicts itself or memory is out. */
+/* Brings the picture on by one event; number: its place in the trace, from 1. False: the trace contradicts itself or memory is out.
+ */
 bool disk_apply(struct disk *disk, uint64_t number, const struct trace_event *event, const char *name, const uint8_t *data);
 
 enum disk_choice {
-    CHOICE_KEEP_ALL,   /* the kernel had written everything */
-    CHOICE_DROP_ALL,   /* nothing that was not flushed */
-    CHOICE_EACH,       /* a coin for each */
-    CHOICE_TEAR,       /* every write torn */
-    CHOICE_OLD,        /* what came before a random moment */
-    CHOICE_NEW,        /* what came after a random moment */
+    CHOICE_KEEP_ALL, /* the kernel had written everything */
+    CHOICE_DROP_ALL, /* nothing that was not flushed */
+    CHOICE_EACH,     /* a coin for each */
+    CHOICE_TEAR,     /* every write torn */
+    CHOICE_OLD,      /* what came before a random moment */
+    CHOICE_NEW,      /* what came after a random moment */
     CHOICE_COUNT
 };
 

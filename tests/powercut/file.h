@@ -37,7 +37,6 @@ struct object {
     size_t resize_count, resize_capacity;
 };
 
-
 struct object *object_create(uint64_t inode); /* NULL: out of memory */
 void object_destroy(struct object *object);
 

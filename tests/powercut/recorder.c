@@ -25,10 +25,10 @@
 
 #define PUBLIC __attribute__((visibility("default")))
 /* Calls the function that this one stands before. */
-#define NEXT(function) \
-    static __typeof__(function) *next; \
-    if (next == NULL) \
-        next = (__typeof__(function) *)dlsym(RTLD_NEXT, #function)
+#define NEXT(function)                                                                                                             \
+    static __typeof__(function) *next;                                                                                             \
+    if (next == NULL)                                                                                                              \
+    next = (__typeof__(function) *)dlsym(RTLD_NEXT, #function)
 
 enum descriptor_class { CLASS_UNKNOWN, CLASS_OTHER, CLASS_SOCKET, CLASS_FILE, CLASS_DIRECTORY };
 enum { DESCRIPTORS_MAX = 65536 };
@@ -145,7 +145,8 @@ static void opened(int fd, int flags, const char *name, bool existed)
         return;
     struct descriptor *d = &descriptors[fd];
     *d = (struct descriptor){.class = S_ISDIR(status.st_mode) ? CLASS_DIRECTORY : CLASS_FILE,
-                             .dsync = (flags & (O_DSYNC | O_SYNC)) != 0, .inode = status.st_ino};
+                             .dsync = (flags & (O_DSYNC | O_SYNC)) != 0,
+                             .inode = status.st_ino};
     if (d->class == CLASS_FILE && !existed)
         emit((struct trace_event){.kind = TRACE_CREATE, .file = d->inode, .name_size = (uint32_t)strlen(name)}, name, NULL, 0);
     else if (d->class == CLASS_FILE && (flags & O_TRUNC) != 0)
@@ -171,13 +172,13 @@ static int open_listed(int at, const char *path, int flags, mode_t mode)
     return fd;
 }
 
-#define MODE_ARGUMENT(flags, mode) \
-    mode_t mode = 0; \
-    if (((flags) & (O_CREAT | __O_TMPFILE)) != 0) { \
-        va_list arguments; \
-        va_start(arguments, flags); \
-        mode = (mode_t)va_arg(arguments, int); \
-        va_end(arguments); \
+#define MODE_ARGUMENT(flags, mode)                                                                                                 \
+    mode_t mode = 0;                                                                                                               \
+    if (((flags) & (O_CREAT | __O_TMPFILE)) != 0) {                                                                                \
+        va_list arguments;                                                                                                         \
+        va_start(arguments, flags);                                                                                                \
+        mode = (mode_t)va_arg(arguments, int);                                                                                     \
+        va_end(arguments);                                                                                                         \
     }
 
 PUBLIC int open(const char *path, int flags, ...)
@@ -206,10 +207,19 @@ PUBLIC int openat64(int at, const char *path, int flags, ...)
 
 int __open_2(const char *path, int flags);
 int __open64_2(const char *path, int flags);
-PUBLIC int __open_2(const char *path, int flags) { return open_listed(AT_FDCWD, path, flags, 0); }
-PUBLIC int __open64_2(const char *path, int flags) { return open_listed(AT_FDCWD, path, flags, 0); }
+PUBLIC int __open_2(const char *path, int flags)
+{
+    return open_listed(AT_FDCWD, path, flags, 0);
+}
+PUBLIC int __open64_2(const char *path, int flags)
+{
+    return open_listed(AT_FDCWD, path, flags, 0);
+}
 
-PUBLIC int creat(const char *path, mode_t mode) { return open_listed(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode); }
+PUBLIC int creat(const char *path, mode_t mode)
+{
+    return open_listed(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+}
 
 PUBLIC int close(int fd)
 {
@@ -224,7 +234,8 @@ PUBLIC int close(int fd)
     return next(fd);
 }
 
-/* --- writes -------------------------------------------------------------------------------------------------------------------- */
+/* --- writes --------------------------------------------------------------------------------------------------------------------
+ */
 
 static uint64_t total(const struct iovec *parts, int count)
 {
@@ -263,7 +274,8 @@ static ssize_t write_listed(int fd, const struct descriptor *d, const struct iov
 
 static uint64_t send_begin(int fd, const struct iovec *parts, int count)
 {
-    return list_begin((struct trace_event){.kind = TRACE_SEND, .file = (uint64_t)fd, .size = total(parts, count)}, NULL, parts, count);
+    return list_begin((struct trace_event){.kind = TRACE_SEND, .file = (uint64_t)fd, .size = total(parts, count)}, NULL, parts,
+                      count);
 }
 
 static void send_done(uint64_t ticket, ssize_t n)
@@ -305,7 +317,10 @@ PUBLIC ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
     return d->class == CLASS_FILE ? write_listed(fd, d, &part, 1, offset) : syscall(SYS_pwrite64, fd, data, size, offset);
 }
 
-PUBLIC ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset) { return pwrite(fd, data, size, offset); }
+PUBLIC ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
+{
+    return pwrite(fd, data, size, offset);
+}
 
 PUBLIC ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset)
 {
@@ -314,7 +329,10 @@ PUBLIC ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offse
                                   : syscall(SYS_pwritev, fd, parts, count, (long)offset, 0L);
 }
 
-PUBLIC ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t offset) { return pwritev(fd, parts, count, offset); }
+PUBLIC ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t offset)
+{
+    return pwritev(fd, parts, count, offset);
+}
 
 PUBLIC ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
@@ -334,7 +352,8 @@ PUBLIC ssize_t send(int fd, const void *data, size_t size, int flags)
     return sendmsg(fd, &message, flags);
 }
 
-/* --- sizes and flushes ------------------------------------------------------------------------------------------------------------ */
+/* --- sizes and flushes
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void resized(const struct descriptor *d, off_t size)
 {
@@ -350,7 +369,10 @@ PUBLIC int ftruncate(int fd, off_t size)
     return status;
 }
 
-PUBLIC int ftruncate64(int fd, off64_t size) { return ftruncate(fd, size); }
+PUBLIC int ftruncate64(int fd, off64_t size)
+{
+    return ftruncate(fd, size);
+}
 
 /* Only the plain form makes a file longer; it never changes bytes that are there. */
 PUBLIC int fallocate(int fd, int mode, off_t offset, off_t size)
@@ -363,10 +385,19 @@ PUBLIC int fallocate(int fd, int mode, off_t offset, off_t size)
     return status;
 }
 
-PUBLIC int fallocate64(int fd, int mode, off64_t offset, off64_t size) { return fallocate(fd, mode, offset, size); }
+PUBLIC int fallocate64(int fd, int mode, off64_t offset, off64_t size)
+{
+    return fallocate(fd, mode, offset, size);
+}
 
-PUBLIC int posix_fallocate(int fd, off_t offset, off_t size) { return fallocate(fd, 0, offset, size) == 0 ? 0 : errno; }
-PUBLIC int posix_fallocate64(int fd, off64_t offset, off64_t size) { return posix_fallocate(fd, offset, size); }
+PUBLIC int posix_fallocate(int fd, off_t offset, off_t size)
+{
+    return fallocate(fd, 0, offset, size) == 0 ? 0 : errno;
+}
+PUBLIC int posix_fallocate64(int fd, off64_t offset, off64_t size)
+{
+    return posix_fallocate(fd, offset, size);
+}
 
 static int flush_listed(int fd, long call)
 {
@@ -381,7 +412,8 @@ static int flush_listed(int fd, long call)
         path[size > 0 ? size : 0] = '\0';
         const char *name = below(AT_FDCWD, path, buffer);
         if (name != NULL)
-            ticket = list_begin((struct trace_event){.kind = TRACE_DIRSYNC_BEGIN, .name_size = (uint32_t)strlen(name)}, name, NULL, 0);
+            ticket =
+                list_begin((struct trace_event){.kind = TRACE_DIRSYNC_BEGIN, .name_size = (uint32_t)strlen(name)}, name, NULL, 0);
     }
     int status = (int)syscall(call, fd);
     if (ticket != 0)
@@ -389,8 +421,14 @@ static int flush_listed(int fd, long call)
     return status;
 }
 
-PUBLIC int fsync(int fd) { return flush_listed(fd, SYS_fsync); }
-PUBLIC int fdatasync(int fd) { return flush_listed(fd, SYS_fdatasync); }
+PUBLIC int fsync(int fd)
+{
+    return flush_listed(fd, SYS_fsync);
+}
+PUBLIC int fdatasync(int fd)
+{
+    return flush_listed(fd, SYS_fdatasync);
+}
 
 PUBLIC void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
 {
@@ -412,7 +450,8 @@ PUBLIC void *mmap64(void *address, size_t size, int protection, int flags, int f
     return mmap(address, size, protection, flags, fd, offset);
 }
 
-/* --- names -------------------------------------------------------------------------------------------------------------------------- */
+/* --- names
+ * -------------------------------------------------------------------------------------------------------------------------- */
 
 static int name_listed(enum trace_kind kind, int at, const char *path, long call, long third)
 {
@@ -426,11 +465,26 @@ static int name_listed(enum trace_kind kind, int at, const char *path, long call
     return status;
 }
 
-PUBLIC int mkdir(const char *path, mode_t mode) { return name_listed(TRACE_MKDIR, AT_FDCWD, path, SYS_mkdirat, (long)mode); }
-PUBLIC int mkdirat(int at, const char *path, mode_t mode) { return name_listed(TRACE_MKDIR, at, path, SYS_mkdirat, (long)mode); }
-PUBLIC int unlink(const char *path) { return name_listed(TRACE_UNLINK, AT_FDCWD, path, SYS_unlinkat, 0); }
-PUBLIC int unlinkat(int at, const char *path, int flags) { return name_listed(TRACE_UNLINK, at, path, SYS_unlinkat, flags); }
-PUBLIC int rmdir(const char *path) { return name_listed(TRACE_UNLINK, AT_FDCWD, path, SYS_unlinkat, AT_REMOVEDIR); }
+PUBLIC int mkdir(const char *path, mode_t mode)
+{
+    return name_listed(TRACE_MKDIR, AT_FDCWD, path, SYS_mkdirat, (long)mode);
+}
+PUBLIC int mkdirat(int at, const char *path, mode_t mode)
+{
+    return name_listed(TRACE_MKDIR, at, path, SYS_mkdirat, (long)mode);
+}
+PUBLIC int unlink(const char *path)
+{
+    return name_listed(TRACE_UNLINK, AT_FDCWD, path, SYS_unlinkat, 0);
+}
+PUBLIC int unlinkat(int at, const char *path, int flags)
+{
+    return name_listed(TRACE_UNLINK, at, path, SYS_unlinkat, flags);
+}
+PUBLIC int rmdir(const char *path)
+{
+    return name_listed(TRACE_UNLINK, AT_FDCWD, path, SYS_unlinkat, AT_REMOVEDIR);
+}
 PUBLIC int remove(const char *path)
 {
     int status = unlink(path);
@@ -451,4 +505,7 @@ PUBLIC int renameat(int from_at, const char *from, int to_at, const char *to)
     return status;
 }
 
-PUBLIC int rename(const char *from, const char *to) { return renameat(AT_FDCWD, from, AT_FDCWD, to); }
+PUBLIC int rename(const char *from, const char *to)
+{
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}

@@ -154,8 +154,8 @@ static void complain(const struct run *run, const struct state *state, const cha
     char line[CHECK_WHY_BYTES + 512];
     int size = snprintf(line, sizeof line,
                         "powercut: state of cut %zu/%zu (%s, seed %" PRIu64 ", positions below %" PRIu64 " were told): %s%s%s\n",
-                        state->cut, run->trace.count, choice_names[state->choice], state->seed, run->timeline.needs[state->cut], why,
-                        place[0] != '\0' ? "; kept in " : "", place);
+                        state->cut, run->trace.count, choice_names[state->choice], state->seed, run->timeline.needs[state->cut],
+                        why, place[0] != '\0' ? "; kept in " : "", place);
     if (size > 0 && write(STDOUT_FILENO, line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1) < 0)
         _exit(2);
 }
@@ -226,8 +226,9 @@ static bool parse(int argc, char **argv, struct options *o)
     struct {
         const char *name, **text;
         uint64_t *number;
-    } known[] = {{"--trace", &o->trace, NULL},     {"--directory", &o->directory, NULL}, {"--scratch", &o->scratch, NULL},
-                 {"--keep", &o->keep, NULL},       {"--states", NULL, &o->states},       {"--seed", NULL, &o->seed},
+    } known[] = {{"--trace", &o->trace, NULL},     {"--directory", &o->directory, NULL},
+                 {"--scratch", &o->scratch, NULL}, {"--keep", &o->keep, NULL},
+                 {"--states", NULL, &o->states},   {"--seed", NULL, &o->seed},
                  {"--workers", NULL, &o->workers}, {"--segment-bytes", NULL, &o->segment_bytes}};
     for (int i = 1; i + 1 < argc; i += 2) {
         size_t k = 0;

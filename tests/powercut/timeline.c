@@ -16,7 +16,7 @@ bool trace_open(struct trace *trace, const char *path)
     if (fd < 0)
         return false;
     void *data = fstat(fd, &status) == 0 && status.st_size > 0 ? mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
-                                                              : MAP_FAILED;
+                                                               : MAP_FAILED;
     close(fd);
     if (data == MAP_FAILED)
         return false;
@@ -99,7 +99,10 @@ static uint64_t header_number(struct bytes header, uint64_t wanted)
     return r.failed ? 0 : found;
 }
 
-static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
 
 /* Positions below what a frame returns must be on disk before it is sent. */
 static uint64_t told_by(struct timeline *timeline, const struct frame *frame)
@@ -173,8 +176,8 @@ static bool sent(struct timeline *timeline, struct sockets *sockets, const struc
         sockets->sends[i] = sockets->sends[--sockets->send_count];
         size_t size = (size_t)(event->offset < send.size ? event->offset : send.size);
         struct stream *stream = &sockets->streams[send.descriptor % STREAMS_MAX];
-        return size == 0 || (stream_add(stream, send.data, size) &&
-                             stream_frames(timeline, stream, &timeline->needs[send.number], ret_why));
+        return size == 0 ||
+               (stream_add(stream, send.data, size) && stream_frames(timeline, stream, &timeline->needs[send.number], ret_why));
     }
     return true;
 }

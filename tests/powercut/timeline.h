@@ -26,7 +26,7 @@ void trace_close(struct trace *trace);
 const struct trace_event *trace_at(const struct trace *trace, size_t number, const char **ret_name, const uint8_t **ret_data);
 
 struct timeline {
-    uint64_t *needs;          /* needs[number]: positions below it were told to somebody by that event */
+    uint64_t *needs; /* needs[number]: positions below it were told to somebody by that event */
     uint64_t acknowledgements, deliveries;
 };
 

@@ -13,30 +13,30 @@
 #include <stdint.h>
 
 enum trace_kind {
-    TRACE_START = 1,   /* a process begins: its descriptors are new */
-    TRACE_CREATE,      /* name, file: a file that was not there */
-    TRACE_MKDIR,       /* name */
-    TRACE_RENAME,      /* name: "from\0to" */
-    TRACE_UNLINK,      /* name; also of an empty directory */
-    TRACE_WRITE,       /* file, offset, data */
-    TRACE_RESIZE,      /* file, offset = new size (ftruncate, fallocate, O_TRUNC) */
-    TRACE_DSYNC_BEGIN, /* file, offset, data; answered by DONE */
-    TRACE_SYNC_BEGIN,  /* file; answered by DONE */
+    TRACE_START = 1,     /* a process begins: its descriptors are new */
+    TRACE_CREATE,        /* name, file: a file that was not there */
+    TRACE_MKDIR,         /* name */
+    TRACE_RENAME,        /* name: "from\0to" */
+    TRACE_UNLINK,        /* name; also of an empty directory */
+    TRACE_WRITE,         /* file, offset, data */
+    TRACE_RESIZE,        /* file, offset = new size (ftruncate, fallocate, O_TRUNC) */
+    TRACE_DSYNC_BEGIN,   /* file, offset, data; answered by DONE */
+    TRACE_SYNC_BEGIN,    /* file; answered by DONE */
     TRACE_DIRSYNC_BEGIN, /* name; answered by DONE */
-    TRACE_DONE,        /* ticket of the BEGIN; offset = 1 when it succeeded */
-    TRACE_SEND,        /* file = descriptor, data; answered by SENT */
-    TRACE_SENT,        /* ticket of the SEND, offset = bytes that went out */
-    TRACE_HANGUP,      /* file = descriptor of a socket that was closed */
-    TRACE_MAPPED       /* name: a writable shared mapping, which the recorder cannot follow */
+    TRACE_DONE,          /* ticket of the BEGIN; offset = 1 when it succeeded */
+    TRACE_SEND,          /* file = descriptor, data; answered by SENT */
+    TRACE_SENT,          /* ticket of the SEND, offset = bytes that went out */
+    TRACE_HANGUP,        /* file = descriptor of a socket that was closed */
+    TRACE_MAPPED         /* name: a writable shared mapping, which the recorder cannot follow */
 };
 
 struct trace_event {
     uint32_t kind;
     uint32_t name_size;
-    uint64_t file;     /* inode, or a descriptor for sockets */
+    uint64_t file; /* inode, or a descriptor for sockets */
     uint64_t offset;
-    uint64_t size;     /* bytes of data that follow */
-    uint64_t ticket;   /* unique per process start; pairs BEGIN with DONE, SEND with SENT */
+    uint64_t size;   /* bytes of data that follow */
+    uint64_t ticket; /* unique per process start; pairs BEGIN with DONE, SEND with SENT */
 };
 
 #endif
