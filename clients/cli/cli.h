@@ -21,22 +21,22 @@ struct cli_globals {
 struct cli_context {
     struct cli_globals globals; /* with the environment's defaults filled in */
     struct zone zone;
-    struct out out;             /* standard output */
-    bool talking;               /* standard error is a terminal: progress may be drawn */
-    int64_t now_ns;             /* wall clock at the start: what relative times refer to */
-    truc_client *client;        /* NULL until cli_client */
+    struct out out;      /* standard output */
+    bool talking;        /* standard error is a terminal: progress may be drawn */
+    int64_t now_ns;      /* wall clock at the start: what relative times refer to */
+    truc_client *client; /* NULL until cli_client */
 };
 
 struct cli_verb {
-    const char *name;       /* "pub", "topic ls" */
-    const char *summary;    /* one line for lists, lower case, no full stop */
-    const char *example;    /* shown first on the help page: one or more commands, a line each, with `# comments` where they help */
-    const char *operands;   /* "TOPIC [FILE|-]"; "" when there are none */
+    const char *name;     /* "pub", "topic ls" */
+    const char *summary;  /* one line for lists, lower case, no full stop */
+    const char *example;  /* shown first on the help page: one or more commands, a line each, with `# comments` where they help */
+    const char *operands; /* "TOPIC [FILE|-]"; "" when there are none */
     size_t operands_min, operands_max;
     const struct cli_option *options;
     size_t option_count;
-    size_t options_size;    /* of the struct the offsets point into */
-    const char *notes;      /* paragraphs below the options, or NULL; paragraphs are parted by an empty line, and wrapped */
+    size_t options_size;      /* of the struct the offsets point into */
+    const char *notes;        /* paragraphs below the options, or NULL; paragraphs are parted by an empty line, and wrapped */
     const truc_status *exits; /* exit codes that this verb can end with beside OK, INTERNAL, USAGE, NO_MEMORY */
     size_t exit_count;
 
@@ -47,15 +47,16 @@ struct cli_verb {
 
 #define CLI_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* --- talk ------------------------------------------------------------------------------------------------------------------ */
+/* --- talk ----------------------------------------------------------------------------------------------------------------- */
 
 /* Prints `truc: NAME (code): message; next step` on standard error and returns the status. */
-truc_status cli_error(struct cli_context *context, truc_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+truc_status cli_error(struct cli_context *context, truc_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* A line for a human on standard error, without prefix; nothing under --quiet. */
 void cli_note(struct cli_context *context, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* --- the broker ------------------------------------------------------------------------------------------------------------ */
+/* --- the broker ----------------------------------------------------------------------------------------------------------- */
 
 /* The one client of this run, opened at the first call with url, source, domain and timeout of the command line. On failure the
  * error has been printed. Closed by main. */
@@ -69,14 +70,14 @@ truc_status cli_set_i64(struct cli_context *context, truc_options *options, cons
 /* --timeout in ms, as libtruc takes it. */
 int cli_timeout_ms(const struct cli_context *context);
 
-/* --- signals --------------------------------------------------------------------------------------------------------------- */
+/* --- signals -------------------------------------------------------------------------------------------------------------- */
 
 /* From the first call on SIGINT and SIGTERM no longer kill but make cli_stopped true (a second one kills). For verbs that
  * run long. */
 void cli_catch_stop(void);
 bool cli_stopped(void);
 
-/* --- texts ------------------------------------------------------------------------------------------------------------------ */
+/* --- texts ---------------------------------------------------------------------------------------------------------------- */
 
 /* A key in NFC, as records hold it: *ret_key is allocated and terminated, for free(). TRUC_BAD_RECORD when it is not UTF-8, holds
  * control characters or is longer than 255 bytes in NFC; *ret_why (static) tells. */
@@ -88,7 +89,7 @@ void cli_id_print(struct out *out, struct bytes id);
 /* The reverse, for --id: at most RECORD_ID_BYTES_MAX bytes. TRUC_USAGE. */
 truc_status cli_id_parse(const char *text, uint8_t *ret_id, size_t *ret_size);
 
-/* --- the table --------------------------------------------------------------------------------------------------------------- */
+/* --- the table ------------------------------------------------------------------------------------------------------------ */
 
 extern const struct cli_verb *const cli_verbs[];
 extern const size_t cli_verb_count;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- talk ------------------------------------------------------------------------------------------------------------------------- */
+/* --- talk ----------------------------------------------------------------------------------------------------------------- */
 
 /* Texts from files and brokers reach the terminal here: control characters would let them draw on it. */
 static void print_plain(const char *prefix, const char *format, va_list arguments, const char *suffix)
@@ -50,7 +50,7 @@ void cli_note(struct cli_context *context, const char *format, ...)
     va_end(arguments);
 }
 
-/* --- the broker ------------------------------------------------------------------------------------------------------------------- */
+/* --- the broker ----------------------------------------------------------------------------------------------------------- */
 
 truc_status cli_set(struct cli_context *context, truc_options *options, const char *name, const char *value)
 {
@@ -134,7 +134,7 @@ done:
     return status;
 }
 
-/* --- signals ---------------------------------------------------------------------------------------------------------------------- */
+/* --- signals -------------------------------------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t stopped;
 
@@ -153,4 +153,7 @@ void cli_catch_stop(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
-bool cli_stopped(void) { return stopped != 0; }
+bool cli_stopped(void)
+{
+    return stopped != 0;
+}

@@ -12,7 +12,8 @@ static const char *status_name_at(const void *unused, size_t index)
 static void print_json(struct out *out, truc_status status)
 {
     out_json_line(out, json_pack("{s:i,s:s,s:b,s:s,s:s}", "code", (int)status, "name", truc_status_name(status), "retriable",
-                                 (int)truc_status_retriable(status), "text", truc_status_text(status), "next", truc_status_next(status)));
+                                 (int)truc_status_retriable(status), "text", truc_status_text(status), "next",
+                                 truc_status_next(status)));
 }
 
 static truc_status explain_all(struct cli_context *context)
@@ -47,7 +48,8 @@ static truc_status run(struct cli_context *context, const void *options, char *c
         return TRUC_OK;
     }
     out_format(out, "%s (%d): %s\nnext: %s\nretry: %s\n", truc_status_name(status), (int)status, truc_status_text(status),
-               truc_status_next(status), truc_status_retriable(status) ? "the same request may succeed later" : "the same request would fail again");
+               truc_status_next(status),
+               truc_status_retriable(status) ? "the same request may succeed later" : "the same request would fail again");
     return TRUC_OK;
 }
 
@@ -59,7 +61,8 @@ const struct cli_verb verb_explain = {
     .example = "truc explain 38\ntruc explain OUT_OF_SEQUENCE\ntruc explain $?      # after a command that failed",
     .operands = "[CODE]",
     .operands_max = 1,
-    .notes = "CODE is a number or a name. Without it all of them are listed. The same list stands behind the wire's errors, libtruc's results "
+    .notes = "CODE is a number or a name. Without it all of them are listed. The same list stands behind the wire's errors, "
+             "libtruc's results "
              "and the exit codes of truc. No broker is asked.",
     .exits = exits,
     .exit_count = CLI_COUNT(exits),

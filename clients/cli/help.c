@@ -5,7 +5,7 @@
 
 enum { COLUMNS = 96, OPTION_COLUMN = 28 };
 
-/* --- finding ------------------------------------------------------------------------------------------------------------------------ */
+/* --- finding -------------------------------------------------------------------------------------------------------------- */
 
 const char *verb_name_at(const void *unused, size_t index)
 {
@@ -17,7 +17,8 @@ const struct cli_verb *verb_find(char *const *words, size_t word_count, size_t *
 {
     for (size_t used = word_count < 2 ? word_count : 2; used > 0; used--) {
         char name[64];
-        int size = used == 2 ? snprintf(name, sizeof name, "%s %s", words[0], words[1]) : snprintf(name, sizeof name, "%s", words[0]);
+        int size =
+            used == 2 ? snprintf(name, sizeof name, "%s %s", words[0], words[1]) : snprintf(name, sizeof name, "%s", words[0]);
         for (size_t i = 0; size > 0 && (size_t)size < sizeof name && i < cli_verb_count; i++) {
             if (strcmp(cli_verbs[i]->name, name) == 0) {
                 *ret_used = used;
@@ -28,7 +29,7 @@ const struct cli_verb *verb_find(char *const *words, size_t word_count, size_t *
     return NULL;
 }
 
-/* --- layout ------------------------------------------------------------------------------------------------------------------------- */
+/* --- layout --------------------------------------------------------------------------------------------------------------- */
 
 /* Words of a text from column `at` on, wrapped at COLUMNS with an indent. */
 static void wrap(struct out *out, const char *text, size_t at, size_t indent)
@@ -112,7 +113,7 @@ static void print_lines(struct out *out, const char *text, const char *prefix)
     }
 }
 
-/* --- pages -------------------------------------------------------------------------------------------------------------------------- */
+/* --- pages ---------------------------------------------------------------------------------------------------------------- */
 
 static void print_summary(struct out *out, const struct cli_verb *verb)
 {
@@ -151,8 +152,8 @@ void help_overview(struct out *out)
 void help_verb(struct out *out, const struct cli_verb *verb)
 {
     print_lines(out, verb->example, "  ");
-    out_format(out, "\ntruc %s: %s\n\nusage: truc %s%s%s%s\n", verb->name, verb->summary, verb->name, verb->operands[0] != '\0' ? " " : "",
-               verb->operands, verb->option_count > 0 ? " [options]" : "");
+    out_format(out, "\ntruc %s: %s\n\nusage: truc %s%s%s%s\n", verb->name, verb->summary, verb->name,
+               verb->operands[0] != '\0' ? " " : "", verb->operands, verb->option_count > 0 ? " [options]" : "");
     if (verb->option_count > 0) {
         out_text(out, "\noptions:\n");
         print_options(out, verb->options, verb->option_count);
@@ -168,7 +169,7 @@ void help_verb(struct out *out, const struct cli_verb *verb)
     print_exits(out, verb->exits, verb->exit_count);
 }
 
-/* --- man page ----------------------------------------------------------------------------------------------------------------------- */
+/* --- man page ------------------------------------------------------------------------------------------------------------- */
 
 /* Text for man(7): backslashes and leading dots escaped, dashes as they are typed, paragraphs kept. */
 static void man_text(struct out *out, const char *text)
@@ -206,7 +207,8 @@ static void man_options(struct out *out, const struct cli_option *options, size_
         for (const char *c = options[i].name; *c != '\0'; c++) {
             out_text(out, *c == '-' ? "\\-" : (char[]){*c, '\0'});
         }
-        out_format(out, "\\fR%s%s%s%s\n", value[0] != '\0' ? " " : "", value[0] != '\0' ? "\\fI" : "", value, value[0] != '\0' ? "\\fR" : "");
+        out_format(out, "\\fR%s%s%s%s\n", value[0] != '\0' ? " " : "", value[0] != '\0' ? "\\fI" : "", value,
+                   value[0] != '\0' ? "\\fR" : "");
         man_text(out, options[i].help);
     }
 }
@@ -227,7 +229,9 @@ static void man_verb(struct out *out, const struct cli_verb *verb)
 
 void help_man(struct out *out)
 {
-    out_format(out, ".TH TRUC 1 \"\" \"truc %s\" \"Truc\"\n.SH NAME\ntruc \\- publish to and read from Truc, a durable and provable message bus\n",
+    out_format(out,
+               ".TH TRUC 1 \"\" \"truc %s\" \"Truc\"\n.SH NAME\ntruc \\- publish to and read from Truc, a durable and provable "
+               "message bus\n",
                truc_version());
     out_text(out, ".SH SYNOPSIS\n\\fBtruc\\fR [\\fIoptions\\fR] \\fIVERB\\fR ...\n.SH VERBS\n");
     for (size_t i = 0; i < cli_verb_count; i++) {
@@ -243,7 +247,7 @@ void help_man(struct out *out)
     }
 }
 
-/* --- completion --------------------------------------------------------------------------------------------------------------------- */
+/* --- completion ----------------------------------------------------------------------------------------------------------- */
 
 static void completion_words(struct out *out, const struct cli_option *options, size_t count)
 {

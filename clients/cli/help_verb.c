@@ -36,8 +36,8 @@ static truc_status run_help(struct cli_context *context, const void *values, cha
     }
     const char *nearest = cli_nearest(operands[0], verb_name_at, NULL, cli_verb_count);
     return cli_error(context, TRUC_USAGE, "there is no verb `%s%s%s`%s%s%s", operands[0], operand_count > 1 ? " " : "",
-                     operand_count > 1 ? operands[1] : "", nearest != NULL ? "; did you mean `" : "", nearest != NULL ? nearest : "",
-                     nearest != NULL ? "`?" : "");
+                     operand_count > 1 ? operands[1] : "", nearest != NULL ? "; did you mean `" : "",
+                     nearest != NULL ? nearest : "", nearest != NULL ? "`?" : "");
 }
 
 const struct cli_verb verb_help = {

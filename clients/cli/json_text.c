@@ -12,7 +12,10 @@ struct json {
     uint64_t is_object[JSON_TEXT_DEPTH_MAX / 64]; /* a bit per open bracket */
 };
 
-static bool in_object(const struct json *j) { return (j->is_object[(j->depth - 1) / 64] >> ((j->depth - 1) % 64) & 1) != 0; }
+static bool in_object(const struct json *j)
+{
+    return (j->is_object[(j->depth - 1) / 64] >> ((j->depth - 1) % 64) & 1) != 0;
+}
 
 static bool take_string(struct json *j)
 {
@@ -36,7 +39,8 @@ static bool take_string(struct json *j)
         }
         if (*j->at == 'u') {
             for (int i = 0; i < 4; i++) {
-                if (++j->at == j->end || !((*j->at >= '0' && *j->at <= '9') || ((*j->at | 0x20) >= 'a' && (*j->at | 0x20) <= 'f'))) {
+                if (++j->at == j->end ||
+                    !((*j->at >= '0' && *j->at <= '9') || ((*j->at | 0x20) >= 'a' && (*j->at | 0x20) <= 'f'))) {
                     return false;
                 }
             }

@@ -45,10 +45,26 @@ static void compact_valid_keeps_values(void **state)
 
 static void compact_invalid_leaves_output(void **state)
 {
-    static const char *const wrong[] = {"",       " ",        "{",        "}",         "[1,]",      "{\"a\":}",   "{\"a\"}",  "{\"a\":1,}", "{a:1}",    "[1 2]",
-                                        "01",     "-",        "1.",       ".5",        "1e",        "+1",         "nul",      "truee",     "\"",       "\"\\x\"",
-                                        "\"\\u12\"", "\"\\u12g4\"", "\"\t\"",   "[1}",       "{\"a\":1]", "1 2",        "{} {}",    "\xff",      "\"\xff\"", "[\"a\":1]",
-                                        "{1:2}",  "'a'",      "NaN",      "Infinity",  "[,1]",      "{,}",        "\"a\\",    "[\"\xc0\x80\"]", "//x", "\xef\xbb\xbf{}"};
+    static const char *const wrong[] = {"",          " ",
+                                        "{",         "}",
+                                        "[1,]",      "{\"a\":}",
+                                        "{\"a\"}",   "{\"a\":1,}",
+                                        "{a:1}",     "[1 2]",
+                                        "01",        "-",
+                                        "1.",        ".5",
+                                        "1e",        "+1",
+                                        "nul",       "truee",
+                                        "\"",        "\"\\x\"",
+                                        "\"\\u12\"", "\"\\u12g4\"",
+                                        "\"\t\"",    "[1}",
+                                        "{\"a\":1]", "1 2",
+                                        "{} {}",     "\xff",
+                                        "\"\xff\"",  "[\"a\":1]",
+                                        "{1:2}",     "'a'",
+                                        "NaN",       "Infinity",
+                                        "[,1]",      "{,}",
+                                        "\"a\\",     "[\"\xc0\x80\"]",
+                                        "//x",       "\xef\xbb\xbf{}"};
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct out out;
@@ -74,8 +90,8 @@ static void compact_deep_nesting_is_bounded(void **state)
     out_fini(&out);
 }
 
-/* Mutations of a valid text: what jansson refuses for its grammar is refused, what it takes is taken. Known differences: jansson refuses
- * \u0000, lone surrogates and numbers beyond its types; those letters and long digits are kept out of the mutations. */
+/* Mutations of a valid text: what jansson refuses for its grammar is refused, what it takes is taken. Known differences: jansson
+ * refuses \u0000, lone surrogates and numbers beyond its types; those letters and long digits are kept out of the mutations. */
 static void compact_mutations_agree_with_jansson(void **state)
 {
     static const char seed[] = "{\"a\": [1, -2.5e3, true, null, {\"b\": \"x\\n\"}], \"c\": {}, \"d\": [[]]}";

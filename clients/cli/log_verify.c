@@ -20,8 +20,8 @@ static bool on_progress(void *pointer, const struct log_verify_report *so_far)
     bool draw = progress->context->talking && !progress->context->globals.quiet;
     if (draw && now_ns - progress->drawn_ns >= PROGRESS_EVERY_NS) {
         double seconds = (double)(now_ns - progress->begun_ns) / 1e9;
-        fprintf(stderr, "\r\033[K%" PRIu64 " records in %" PRIu64 " entries, %.1f MB, %.0f MB/s", so_far->record_count, so_far->entry_count,
-                (double)so_far->bytes / 1e6, seconds > 0 ? (double)so_far->bytes / 1e6 / seconds : 0);
+        fprintf(stderr, "\r\033[K%" PRIu64 " records in %" PRIu64 " entries, %.1f MB, %.0f MB/s", so_far->record_count,
+                so_far->entry_count, (double)so_far->bytes / 1e6, seconds > 0 ? (double)so_far->bytes / 1e6 / seconds : 0);
         progress->drawn_ns = now_ns;
         progress->drawn = true;
     }
@@ -34,7 +34,8 @@ static void print_json(struct out *out, truc_status status, const struct log_ver
     out_json_string(out, bytes_of_text(report->identity.domain));
     out_text(out, ",\"log_id\":\"");
     out_hex(out, bytes_of(report->identity.log_id, sizeof report->identity.log_id));
-    out_format(out, "\",\"generation\":%" PRIu64 ",\"segments\":%u,\"blocks\":%" PRIu64 ",\"entries\":%" PRIu64 ",\"records\":%" PRIu64,
+    out_format(out,
+               "\",\"generation\":%" PRIu64 ",\"segments\":%u,\"blocks\":%" PRIu64 ",\"entries\":%" PRIu64 ",\"records\":%" PRIu64,
                report->identity.generation, report->segment_count, report->block_count, report->entry_count, report->record_count);
     out_format(out, ",\"topics\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"chain\":\"", report->topic_count, report->bytes);
     out_hex(out, bytes_of(report->chain, sizeof report->chain));
@@ -58,7 +59,8 @@ static void print_human(struct out *out, truc_status status, const struct log_ve
 {
     out_format(out, "domain      %s\nlog_id      ", report->identity.domain);
     out_hex(out, bytes_of(report->identity.log_id, sizeof report->identity.log_id));
-    out_format(out, "\ngeneration  %" PRIu64 "\nsegments    %u\nblocks      %" PRIu64 "\nentries     %" PRIu64 "\nrecords     %" PRIu64,
+    out_format(out,
+               "\ngeneration  %" PRIu64 "\nsegments    %u\nblocks      %" PRIu64 "\nentries     %" PRIu64 "\nrecords     %" PRIu64,
                report->identity.generation, report->segment_count, report->block_count, report->entry_count, report->record_count);
     out_format(out, "\ntopics      %" PRIu64 "\nbytes       %" PRIu64 "\nchain       ", report->topic_count, report->bytes);
     out_hex(out, bytes_of(report->chain, sizeof report->chain));
@@ -94,8 +96,8 @@ static truc_status run(struct cli_context *context, const void *options, char *c
     if (report.bad_position == UINT64_MAX) {
         return cli_error(context, status, "%s: block %" PRIu64 ": %s", operands[0], report.bad_block, report.bad_what);
     }
-    return cli_error(context, status, "%s: block %" PRIu64 ", position %" PRIu64 ": %s", operands[0], report.bad_block, report.bad_position,
-                     report.bad_what);
+    return cli_error(context, status, "%s: block %" PRIu64 ", position %" PRIu64 ": %s", operands[0], report.bad_block,
+                     report.bad_position, report.bad_what);
 }
 
 static const truc_status exits[] = {TRUC_IO, TRUC_CANCELLED, TRUC_NOT_FOUND, TRUC_DAMAGED, TRUC_LOCKED};
@@ -107,9 +109,12 @@ const struct cli_verb verb_log_verify = {
     .operands = "DIR",
     .operands_min = 1,
     .operands_max = 1,
-    .notes = "Reads every block and checks structure, checksums, the chain of blocks, that positions and offsets are dense, append times "
-             "increasing, leaves, digests, directories and producers' sequences. It stops at the first thing that is wrong, names block and "
-             "position, and ends with DAMAGED. It writes nothing. The last chain value stands for the whole log: two copies with the same "
+    .notes = "Reads every block and checks structure, checksums, the chain of blocks, that positions and offsets are dense, append "
+             "times "
+             "increasing, leaves, digests, directories and producers' sequences. It stops at the first thing that is wrong, names "
+             "block and "
+             "position, and ends with DAMAGED. It writes nothing. The last chain value stands for the whole log: two copies with "
+             "the same "
              "value hold the same records.",
     .exits = exits,
     .exit_count = CLI_COUNT(exits),

@@ -45,7 +45,8 @@ static truc_status settle_globals(struct cli_context *context)
     }
     truc_status status = zone_select(globals->zone, &context->zone);
     if (status != TRUC_OK) {
-        return cli_error(context, TRUC_USAGE, "--zone %s: no such time zone on this machine; an offset as +07:00 always works", globals->zone);
+        return cli_error(context, TRUC_USAGE, "--zone %s: no such time zone on this machine; an offset as +07:00 always works",
+                         globals->zone);
     }
     return TRUC_OK;
 }
@@ -63,7 +64,8 @@ static truc_status unknown_verb(struct cli_context *context, char *const *words,
     if (used > 0) {
         return cli_error(context, TRUC_USAGE, "`%s` is followed by what to do:%s", words[0], of_noun);
     }
-    snprintf(name, sizeof name, "%s%s%s", words[0], count > 1 && words[1][0] != '-' ? " " : "", count > 1 && words[1][0] != '-' ? words[1] : "");
+    snprintf(name, sizeof name, "%s%s%s", words[0], count > 1 && words[1][0] != '-' ? " " : "",
+             count > 1 && words[1][0] != '-' ? words[1] : "");
     const char *nearest = cli_nearest(words[0], verb_name_at, NULL, cli_verb_count);
     nearest = nearest != NULL ? nearest : cli_nearest(name, verb_name_at, NULL, cli_verb_count);
     if (nearest != NULL) {

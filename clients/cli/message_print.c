@@ -17,9 +17,15 @@ void message_printer_init(struct message_printer *printer, struct out *out, enum
     out_init(&printer->scratch, -1);
 }
 
-void message_printer_fini(struct message_printer *printer) { out_fini(&printer->scratch); }
+void message_printer_fini(struct message_printer *printer)
+{
+    out_fini(&printer->scratch);
+}
 
-static struct bytes text_bytes(truc_text text) { return bytes_of(text.data, text.size); }
+static struct bytes text_bytes(truc_text text)
+{
+    return bytes_of(text.data, text.size);
+}
 
 static const char *append_time(struct message_printer *printer, int64_t ns)
 {
@@ -30,7 +36,7 @@ static const char *append_time(struct message_printer *printer, int64_t ns)
     return printer->append_text;
 }
 
-/* --- payloads --------------------------------------------------------------------------------------------------------------------- */
+/* --- payloads ------------------------------------------------------------------------------------------------------------- */
 
 /* The media type without parameters: "application/json; charset=utf-8" is application/json. */
 static struct bytes media_type(truc_text content_type)
@@ -86,9 +92,12 @@ static bool print_known_data(const truc_record *record, struct out *out)
     return false;
 }
 
-/* --- the JSON line ---------------------------------------------------------------------------------------------------------------- */
+/* --- the JSON line -------------------------------------------------------------------------------------------------------- */
 
-static bool same_text(truc_text a, truc_text b) { return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0); }
+static bool same_text(truc_text a, truc_text b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
 
 /* A name that comes again has an array of its values, in order; so the object's names stay unique. */
 static void json_headers(const truc_record *record, struct out *out)
@@ -206,7 +215,7 @@ static void print_json(struct message_printer *printer, const truc_message *mess
     OUT_LITERAL(out, "}\n");
 }
 
-/* --- the line for humans ------------------------------------------------------------------------------------------------------------ */
+/* --- the line for humans -------------------------------------------------------------------------------------------------- */
 
 void print_plain_text(struct out *out, struct bytes text)
 {

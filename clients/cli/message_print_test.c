@@ -11,17 +11,31 @@
 
 static const uint8_t log_id[16] = {0xab, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xff};
 
-#define TEXT(literal) {literal, sizeof(literal) - 1}
+#define TEXT(literal)                                                                                                              \
+    {                                                                                                                              \
+        literal, sizeof(literal) - 1                                                                                               \
+    }
 
 static truc_message sample(void)
 {
-    truc_message message = {
-        .size = sizeof message,
-        .record = {.size = sizeof(truc_record), .data = "{\"a\": 1}\n", .data_size = 9, .id = TEXT("\x01\x97\x2d\x3c\x5a\x00\x7a\xbc\x8d\xef\x01\x23\x45\x67\x89\xab"),
-                   .key = TEXT("H26.16-200605-0001"), .type = TEXT("vn.gov.dossier.status"), .content_type = TEXT("application/json; charset=utf-8"),
-                   .time_ns = 1591318800000000000},
-        .topic = "dossier.status.H26.16", .position = 7, .offset = 3, .index = 2, .append_time_ns = 1591318800123456789, .source = "H26.16",
-        .system = "portal", .log_id = log_id, .generation = 1};
+    truc_message message = {.size = sizeof message,
+                            .record = {.size = sizeof(truc_record),
+                                       .data = "{\"a\": 1}\n",
+                                       .data_size = 9,
+                                       .id = TEXT("\x01\x97\x2d\x3c\x5a\x00\x7a\xbc\x8d\xef\x01\x23\x45\x67\x89\xab"),
+                                       .key = TEXT("H26.16-200605-0001"),
+                                       .type = TEXT("vn.gov.dossier.status"),
+                                       .content_type = TEXT("application/json; charset=utf-8"),
+                                       .time_ns = 1591318800000000000},
+                            .topic = "dossier.status.H26.16",
+                            .position = 7,
+                            .offset = 3,
+                            .index = 2,
+                            .append_time_ns = 1591318800123456789,
+                            .source = "H26.16",
+                            .system = "portal",
+                            .log_id = log_id,
+                            .generation = 1};
     return message;
 }
 
@@ -39,16 +53,20 @@ static void assert_printed(enum message_shape shape, const truc_message *message
     out_fini(&out);
 }
 
-#define HEAD "{\"log_id\":\"ab0102030405060708090a0b0c0d0eff\",\"generation\":1,\"position\":7,\"index\":2,\"topic\":\"dossier.status.H26.16\",\"offset\":3,"      \
-             "\"append_time\":\"2020-06-05T01:00:00.123456789Z\","
+#define HEAD                                                                                                                       \
+    "{\"log_id\":\"ab0102030405060708090a0b0c0d0eff\",\"generation\":1,\"position\":7,\"index\":2,\"topic\":\"dossier.status.H26." \
+    "16\",\"offset\":3,"                                                                                                           \
+    "\"append_time\":\"2020-06-05T01:00:00.123456789Z\","
 
 static void json_record_has_members_in_order(void **state)
 {
     truc_message message = sample();
     (void)state;
     assert_printed(MESSAGE_JSON, &message,
-                   HEAD "\"time\":\"2020-06-05T01:00:00.000000000Z\",\"id\":\"01972d3c-5a00-7abc-8def-0123456789ab\",\"type\":\"vn.gov.dossier.status\","
-                        "\"key\":\"H26.16-200605-0001\",\"source\":\"H26.16/portal\",\"headers\":{},\"content_type\":\"application/json; charset=utf-8\","
+                   HEAD "\"time\":\"2020-06-05T01:00:00.000000000Z\",\"id\":\"01972d3c-5a00-7abc-8def-0123456789ab\",\"type\":\"vn."
+                        "gov.dossier.status\","
+                        "\"key\":\"H26.16-200605-0001\",\"source\":\"H26.16/portal\",\"headers\":{},\"content_type\":\"application/"
+                        "json; charset=utf-8\","
                         "\"data\":{\"a\":1}}\n");
 }
 
@@ -58,18 +76,21 @@ static void json_absent_fields_are_empty(void **state)
     (void)state;
     message.record = (truc_record){.size = sizeof(truc_record), .id = TEXT("x\"y")};
     assert_printed(MESSAGE_JSON, &message,
-                   HEAD "\"time\":null,\"id\":\"x\\\"y\",\"type\":\"\",\"key\":\"\",\"source\":\"H26.16/portal\",\"headers\":{},\"content_type\":\"\","
+                   HEAD "\"time\":null,\"id\":\"x\\\"y\",\"type\":\"\",\"key\":\"\",\"source\":\"H26.16/"
+                        "portal\",\"headers\":{},\"content_type\":\"\","
                         "\"data_base64\":\"\"}\n");
 }
 
 static void json_repeated_header_is_array(void **state)
 {
-    static const truc_header headers[] = {{TEXT("a"), TEXT("1")}, {TEXT("b"), TEXT("2")}, {TEXT("a"), TEXT("3")}, {TEXT("a"), TEXT("")}};
+    static const truc_header headers[] = {
+        {TEXT("a"), TEXT("1")}, {TEXT("b"), TEXT("2")}, {TEXT("a"), TEXT("3")}, {TEXT("a"), TEXT("")}};
     truc_message message = sample();
     (void)state;
     message.record = (truc_record){.size = sizeof(truc_record), .id = TEXT("i"), .headers = headers, .header_count = 4};
     assert_printed(MESSAGE_JSON, &message,
-                   HEAD "\"time\":null,\"id\":\"i\",\"type\":\"\",\"key\":\"\",\"source\":\"H26.16/portal\",\"headers\":{\"a\":[\"1\",\"3\",\"\"],\"b\":\"2\"},"
+                   HEAD "\"time\":null,\"id\":\"i\",\"type\":\"\",\"key\":\"\",\"source\":\"H26.16/"
+                        "portal\",\"headers\":{\"a\":[\"1\",\"3\",\"\"],\"b\":\"2\"},"
                         "\"content_type\":\"\",\"data_base64\":\"\"}\n");
 }
 
@@ -100,7 +121,8 @@ static void assert_data(truc_text content_type, truc_text schema, const char *da
 static void json_data_by_kind_of_payload(void **state)
 {
     const truc_text none = {NULL, 0}, dossier = TEXT("truc.egov.v1.DossierEvent"), protobuf = TEXT("application/protobuf");
-    const truc_text json = TEXT("application/json"), event = TEXT("Application/CloudEvents+JSON"), plain = TEXT("text/plain; charset=utf-8");
+    const truc_text json = TEXT("application/json"), event = TEXT("Application/CloudEvents+JSON"),
+                    plain = TEXT("text/plain; charset=utf-8");
     const truc_text other = TEXT("application/octet-stream");
     (void)state;
     assert_data(json, none, "[1,\n2]", 6, "\"data\":[1,2]");
@@ -148,8 +170,9 @@ static void line_never_controls_terminal(void **state)
     message.record.key = (truc_text)TEXT("k\x1b[2J\xc2\x9b");
     message.record.data = "a\nb\x1b]0;x\x07";
     message.record.data_size = 9;
-    assert_printed(MESSAGE_LINE, &message,
-                   "2020-06-05T01:00:00.123456789Z  dossier.status.H26.16 3  H26.16/portal  key=k\\x1b[2J\\xc2\\x9b  a\\x0ab\\x1b]0;x\\x07\n");
+    assert_printed(
+        MESSAGE_LINE, &message,
+        "2020-06-05T01:00:00.123456789Z  dossier.status.H26.16 3  H26.16/portal  key=k\\x1b[2J\\xc2\\x9b  a\\x0ab\\x1b]0;x\\x07\n");
     message.record.key = (truc_text){NULL, 0};
     message.record.data = "\xff\x00";
     message.record.data_size = 2;
@@ -176,8 +199,8 @@ static void raw_is_payload_and_newline(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(json_record_has_members_in_order), cmocka_unit_test(json_absent_fields_are_empty),
-        cmocka_unit_test(json_repeated_header_is_array),    cmocka_unit_test(json_data_by_kind_of_payload),
+        cmocka_unit_test(json_record_has_members_in_order),     cmocka_unit_test(json_absent_fields_are_empty),
+        cmocka_unit_test(json_repeated_header_is_array),        cmocka_unit_test(json_data_by_kind_of_payload),
         cmocka_unit_test(json_next_record_tells_its_own_times), cmocka_unit_test(line_never_controls_terminal),
         cmocka_unit_test(raw_is_payload_and_newline),
     };

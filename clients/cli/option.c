@@ -10,7 +10,7 @@
 
 enum { SETS_MAX = 4, OPTIONS_MAX = 64, NEAREST_BYTES_MAX = 48 };
 
-/* --- values ------------------------------------------------------------------------------------------------------------------- */
+/* --- values --------------------------------------------------------------------------------------------------------------- */
 
 static void *value_of(const struct cli_option_set *set, const struct cli_option *option)
 {
@@ -134,7 +134,7 @@ static truc_status option_store(const struct cli_option_set *set, const struct c
     return TRUC_INTERNAL;
 }
 
-/* --- the nearest name ----------------------------------------------------------------------------------------------------------- */
+/* --- the nearest name ----------------------------------------------------------------------------------------------------- */
 
 /* Edit distance with neighbours swapped counting one (optimal string alignment). */
 static size_t distance(const char *a, size_t a_size, const char *b, size_t b_size)
@@ -186,7 +186,7 @@ const char *cli_nearest(const char *word, const char *(*name_at)(const void *nam
     return nearest;
 }
 
-/* --- parsing ---------------------------------------------------------------------------------------------------------------------- */
+/* --- parsing -------------------------------------------------------------------------------------------------------------- */
 
 struct parse {
     const struct cli_option_set *sets;
@@ -221,7 +221,8 @@ static truc_status unknown_option(const struct parse *parse, const char *name, s
         nearest = cli_nearest(word, name_at, parse, count);
     }
     if (nearest != NULL) {
-        snprintf(parse->why, CLI_WHY_BYTES, "there is no option --%.*s; did you mean --%s?", (int)(size > 64 ? 64 : size), name, nearest);
+        snprintf(parse->why, CLI_WHY_BYTES, "there is no option --%.*s; did you mean --%s?", (int)(size > 64 ? 64 : size), name,
+                 nearest);
     } else {
         snprintf(parse->why, CLI_WHY_BYTES, "there is no option --%.*s", (int)(size > 64 ? 64 : size), name);
     }

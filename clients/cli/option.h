@@ -40,7 +40,7 @@ struct cli_list {
 };
 
 struct cli_option {
-    const char *name;           /* without the dashes */
+    const char *name; /* without the dashes */
     enum cli_option_type type;
     size_t offset;              /* offsetof(struct the_verbs_options, field) */
     const char *value;          /* what help shows for the value: "K"; NULL for a flag */

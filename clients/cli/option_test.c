@@ -72,8 +72,8 @@ static void parse_all_types_fills_values(void **state)
     struct zone zone = {"UTC"};
     (void)state;
     fixture_init(&f);
-    assert_int_equal(PARSE(&f, "topic", "--lines", "--key", "K-1", "--codec=lz4", "--limit", "7", "--size", "64K", "--speed=2.5", "--timeout", "500ms",
-                           "--since", "-1h", "--header", "a=1", "--header=b=2", "-", "--json", "--", "--key"),
+    assert_int_equal(PARSE(&f, "topic", "--lines", "--key", "K-1", "--codec=lz4", "--limit", "7", "--size", "64K", "--speed=2.5",
+                           "--timeout", "500ms", "--since", "-1h", "--header", "a=1", "--header=b=2", "-", "--json", "--", "--key"),
                      TRUC_OK);
     assert_true(f.values.lines);
     assert_string_equal(f.values.key, "K-1");
@@ -124,12 +124,13 @@ static void parse_unknown_option_names_nearest(void **state)
 
 static void parse_bad_values_name_option_and_range(void **state)
 {
-    static const char *const wrong[][2] = {{"--limit=0", "1 to 1000"},    {"--limit=1001", "1 to 1000"}, {"--limit=x", "whole number"},
-                                           {"--limit=-1", "--limit"},     {"--limit=", "--limit"},       {"--limit=1K", "--limit"},
-                                           {"--size=0", "--size"},        {"--size=12X", "size"},        {"--size=99999999999999T", "--size"},
-                                           {"--speed=0", "above 0"},      {"--speed=nan", "--speed"},    {"--speed=1x", "--speed"},
-                                           {"--codec=gzip", "lz4 zstd"},  {"--timeout=1y", "--timeout"}, {"--lines=yes", "no value"},
-                                           {"--key", "needs a value"}};
+    static const char *const wrong[][2] = {
+        {"--limit=0", "1 to 1000"},   {"--limit=1001", "1 to 1000"}, {"--limit=x", "whole number"},
+        {"--limit=-1", "--limit"},    {"--limit=", "--limit"},       {"--limit=1K", "--limit"},
+        {"--size=0", "--size"},       {"--size=12X", "size"},        {"--size=99999999999999T", "--size"},
+        {"--speed=0", "above 0"},     {"--speed=nan", "--speed"},    {"--speed=1x", "--speed"},
+        {"--codec=gzip", "lz4 zstd"}, {"--timeout=1y", "--timeout"}, {"--lines=yes", "no value"},
+        {"--key", "needs a value"}};
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct fixture f;

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void out_init(struct out *out, int descriptor) { *out = (struct out){.descriptor = descriptor, .status = TRUC_OK}; }
+void out_init(struct out *out, int descriptor)
+{
+    *out = (struct out){.descriptor = descriptor, .status = TRUC_OK};
+}
 
 void out_fini(struct out *out)
 {
@@ -45,7 +48,10 @@ void out_bytes(struct out *out, const void *data, size_t size)
     }
 }
 
-void out_text(struct out *out, const char *text) { out_bytes(out, text, strlen(text)); }
+void out_text(struct out *out, const char *text)
+{
+    out_bytes(out, text, strlen(text));
+}
 
 void out_u64(struct out *out, uint64_t value)
 {
@@ -121,9 +127,12 @@ void out_format(struct out *out, const char *format, ...)
     }
 }
 
-/* --- JSON ------------------------------------------------------------------------------------------------------------------------- */
+/* --- JSON ----------------------------------------------------------------------------------------------------------------- */
 
-static bool needs_escape(uint8_t c) { return c < 0x20 || c == '"' || c == '\\'; }
+static bool needs_escape(uint8_t c)
+{
+    return c < 0x20 || c == '"' || c == '\\';
+}
 
 static char *put_escape(char *p, uint8_t c)
 {
@@ -186,7 +195,7 @@ void out_json_line(struct out *out, json_t *take_value)
     json_decref(take_value);
 }
 
-/* --- the descriptor --------------------------------------------------------------------------------------------------------------- */
+/* --- the descriptor ------------------------------------------------------------------------------------------------------- */
 
 truc_status out_flush(struct out *out)
 {

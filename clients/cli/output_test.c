@@ -1,8 +1,8 @@
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,7 +36,12 @@ static void numbers_and_hex_match_printf(void **state)
 
 static void base64_matches_rfc4648(void **state)
 {
-    static const char *const vectors[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="},
+    static const char *const vectors[][2] = {{"", ""},
+                                             {"f", "Zg=="},
+                                             {"fo", "Zm8="},
+                                             {"foo", "Zm9v"},
+                                             {"foob", "Zm9vYg=="},
+                                             {"fooba", "Zm9vYmE="},
                                              {"foobar", "Zm9vYmFy"}};
     (void)state;
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
@@ -51,7 +56,8 @@ static void base64_matches_rfc4648(void **state)
 /* Every ASCII character and some others, in strings of random lengths: jansson writes the same. */
 static void json_string_matches_jansson(void **state)
 {
-    static const char *const pieces[] = {"\"", "\\", "/", "đ", "Hồ sơ", "\xf0\x9f\x98\x80", "\x7f", "\xc2\x85", "plain text, longer than a word"};
+    static const char *const pieces[] = {
+        "\"", "\\", "/", "đ", "Hồ sơ", "\xf0\x9f\x98\x80", "\x7f", "\xc2\x85", "plain text, longer than a word"};
     (void)state;
     srand(20200605);
     for (int round = 0; round < 2000; round++) {
@@ -129,9 +135,9 @@ static void flush_full_device_is_io(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_and_hex_match_printf),     cmocka_unit_test(base64_matches_rfc4648),
-        cmocka_unit_test(json_string_matches_jansson),      cmocka_unit_test(json_line_is_compact_and_ordered),
-        cmocka_unit_test(flush_closed_pipe_is_cancelled),   cmocka_unit_test(flush_full_device_is_io),
+        cmocka_unit_test(numbers_and_hex_match_printf),   cmocka_unit_test(base64_matches_rfc4648),
+        cmocka_unit_test(json_string_matches_jansson),    cmocka_unit_test(json_line_is_compact_and_ordered),
+        cmocka_unit_test(flush_closed_pipe_is_cancelled), cmocka_unit_test(flush_full_device_is_io),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

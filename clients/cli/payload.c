@@ -22,10 +22,16 @@ const struct payload_type *payload_type_find(struct bytes name)
     return NULL;
 }
 
-size_t payload_type_count(void) { return sizeof registry / sizeof registry[0]; }
-const struct payload_type *payload_type_at(size_t index) { return &registry[index]; }
+size_t payload_type_count(void)
+{
+    return sizeof registry / sizeof registry[0];
+}
+const struct payload_type *payload_type_at(size_t index)
+{
+    return &registry[index];
+}
 
-/* --- the wire --------------------------------------------------------------------------------------------------------------------- */
+/* --- the wire ------------------------------------------------------------------------------------------------------------- */
 
 enum wire_type { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_DELIMITED = 2, WIRE_32 = 5 };
 
@@ -88,7 +94,7 @@ static enum wire_type wire_type_of(ProtobufCType type)
     }
 }
 
-/* --- values ----------------------------------------------------------------------------------------------------------------------- */
+/* --- values --------------------------------------------------------------------------------------------------------------- */
 
 static bool print_message(const ProtobufCMessageDescriptor *descriptor, struct bytes encoded, struct out *out, int depth);
 
@@ -197,7 +203,7 @@ static bool print_value(const ProtobufCFieldDescriptor *field, const struct wire
     }
 }
 
-/* --- fields ----------------------------------------------------------------------------------------------------------------------- */
+/* --- fields --------------------------------------------------------------------------------------------------------------- */
 
 static void print_name(const ProtobufCFieldDescriptor *field, bool *first, struct out *out)
 {
@@ -208,7 +214,8 @@ static void print_name(const ProtobufCFieldDescriptor *field, bool *first, struc
 }
 
 /* The elements that one occurrence of a repeated field holds: itself, or, packed, many. */
-static bool print_elements(const ProtobufCFieldDescriptor *field, const struct wire_field *wire, bool *first, struct out *out, int depth)
+static bool print_elements(const ProtobufCFieldDescriptor *field, const struct wire_field *wire, bool *first, struct out *out,
+                           int depth)
 {
     enum wire_type element = wire_type_of(field->type);
     if (wire->type == element) {
@@ -218,7 +225,9 @@ static bool print_elements(const ProtobufCFieldDescriptor *field, const struct w
     }
     struct reader packed = reader_over(wire->bytes);
     while (!packed.failed && reader_left(&packed) > 0) {
-        uint64_t value = element == WIRE_VARINT ? reader_varint(&packed) : element == WIRE_64 ? reader_u64(&packed) : reader_u32(&packed);
+        uint64_t value = element == WIRE_VARINT ? reader_varint(&packed)
+                         : element == WIRE_64   ? reader_u64(&packed)
+                                                : reader_u32(&packed);
         out_bytes(out, ",", *first ? 0 : 1);
         *first = false;
         print_number(field, value, out);

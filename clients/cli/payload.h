@@ -34,8 +34,8 @@ void payload_destroy(ProtobufCMessage *message); /* NULL is allowed */
  * _ns). An empty text leaves the field absent. Fields that hold messages or repeat cannot be set.
  * TRUC_INVALID_ARGUMENT with why, naming the field and what it takes; TRUC_NOT_FOUND for a field that is not there, naming those
  * that are; TRUC_NO_MEMORY. */
-truc_status payload_field_set(ProtobufCMessage *message, const char *field, struct bytes text, const struct zone *zone, int64_t now_ns,
-                              char why[PAYLOAD_WHY_BYTES]);
+truc_status payload_field_set(ProtobufCMessage *message, const char *field, struct bytes text, const struct zone *zone,
+                              int64_t now_ns, char why[PAYLOAD_WHY_BYTES]);
 
 /* Whether the type has such a field that can be set: to check a command line before any row is read. Same statuses. */
 truc_status payload_field_check(const struct payload_type *type, const char *field, char why[PAYLOAD_WHY_BYTES]);

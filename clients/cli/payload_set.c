@@ -18,7 +18,10 @@ ProtobufCMessage *payload_create(const struct payload_type *type)
     return message;
 }
 
-static void *member_of(ProtobufCMessage *message, size_t offset) { return (char *)message + offset; }
+static void *member_of(ProtobufCMessage *message, size_t offset)
+{
+    return (char *)message + offset;
+}
 
 static void free_member(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
@@ -52,12 +55,13 @@ void payload_destroy(ProtobufCMessage *message)
     }
 }
 
-/* --- which field ------------------------------------------------------------------------------------------------------------------ */
+/* --- which field ---------------------------------------------------------------------------------------------------------- */
 
 static bool is_named(const ProtobufCFieldDescriptor *field, const char *name)
 {
     size_t size = strlen(field->name);
-    return strcmp(field->name, name) == 0 || (payload_field_is_time(field) && strlen(name) == size - 3 && memcmp(field->name, name, size - 3) == 0);
+    return strcmp(field->name, name) == 0 ||
+           (payload_field_is_time(field) && strlen(name) == size - 3 && memcmp(field->name, name, size - 3) == 0);
 }
 
 static bool can_be_set(const ProtobufCFieldDescriptor *field)
@@ -66,7 +70,8 @@ static bool can_be_set(const ProtobufCFieldDescriptor *field)
            (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) == 0;
 }
 
-static truc_status find(const ProtobufCMessageDescriptor *descriptor, const char *name, const ProtobufCFieldDescriptor **ret_field, char *why)
+static truc_status find(const ProtobufCMessageDescriptor *descriptor, const char *name, const ProtobufCFieldDescriptor **ret_field,
+                        char *why)
 {
     for (unsigned i = 0; i < descriptor->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
@@ -74,8 +79,8 @@ static truc_status find(const ProtobufCMessageDescriptor *descriptor, const char
             continue;
         }
         if (!can_be_set(field)) {
-            snprintf(why, PAYLOAD_WHY_BYTES, "the field %s of %s holds messages or many values and cannot be set from a text", field->name,
-                     descriptor->name);
+            snprintf(why, PAYLOAD_WHY_BYTES, "the field %s of %s holds messages or many values and cannot be set from a text",
+                     field->name, descriptor->name);
             return TRUC_INVALID_ARGUMENT;
         }
         *ret_field = field;
@@ -94,7 +99,7 @@ truc_status payload_field_check(const struct payload_type *type, const char *fie
     return find(type->descriptor, field, &found, why);
 }
 
-/* --- texts into values -------------------------------------------------------------------------------------------------------------- */
+/* --- texts into values ---------------------------------------------------------------------------------------------------- */
 
 static truc_status refuse(const ProtobufCFieldDescriptor *field, struct bytes text, const char *takes, char *why)
 {
@@ -254,61 +259,71 @@ static truc_status set_time(const ProtobufCFieldDescriptor *field, struct bytes 
     return status;
 }
 
+static truc_status set_signed(const ProtobufCFieldDescriptor *field, void *member, bool wide, struct bytes text, char *why)
+{
+    int64_t number = 0;
+    if (!parse_signed(text, wide ? INT64_MIN : INT32_MIN, wide ? INT64_MAX : INT32_MAX, &number)) {
+        return refuse(field, text, wide ? "a whole number of 64 bits" : "a whole number of 32 bits", why);
+    }
+    if (wide) {
+        *(int64_t *)member = number;
+    } else {
+        *(int32_t *)member = (int32_t)number;
+    }
+    return TRUC_OK;
+}
+
+static truc_status set_unsigned(const ProtobufCFieldDescriptor *field, void *member, bool wide, struct bytes text, char *why)
+{
+    uint64_t number = 0;
+    if (!parse_unsigned(text, wide ? UINT64_MAX : UINT32_MAX, &number)) {
+        return refuse(field, text, wide ? "a whole number from 0, of 64 bits" : "a whole number from 0, of 32 bits", why);
+    }
+    if (wide) {
+        *(uint64_t *)member = number;
+    } else {
+        *(uint32_t *)member = (uint32_t)number;
+    }
+    return TRUC_OK;
+}
+
+static truc_status set_real(const ProtobufCFieldDescriptor *field, void *member, struct bytes text, char *why)
+{
+    double number = 0;
+    if (!parse_double(text, &number)) {
+        return refuse(field, text, "a number", why);
+    }
+    if (field->type == PROTOBUF_C_TYPE_FLOAT) {
+        *(float *)member = (float)number;
+    } else {
+        *(double *)member = number;
+    }
+    return TRUC_OK;
+}
+
 /* Values of fixed size. */
 static truc_status set_scalar(const ProtobufCFieldDescriptor *field, void *member, struct bytes text, char *why)
 {
-    int64_t number = 0;
-    uint64_t natural = 0;
-    double real = 0;
-    protobuf_c_boolean truth = 0;
     switch (field->type) {
     case PROTOBUF_C_TYPE_INT32:
     case PROTOBUF_C_TYPE_SINT32:
     case PROTOBUF_C_TYPE_SFIXED32:
-        if (!parse_signed(text, INT32_MIN, INT32_MAX, &number)) {
-            return refuse(field, text, "a whole number of 32 bits", why);
-        }
-        *(int32_t *)member = (int32_t)number;
-        return TRUC_OK;
+        return set_signed(field, member, false, text, why);
     case PROTOBUF_C_TYPE_INT64:
     case PROTOBUF_C_TYPE_SINT64:
     case PROTOBUF_C_TYPE_SFIXED64:
-        if (!parse_signed(text, INT64_MIN, INT64_MAX, &number)) {
-            return refuse(field, text, "a whole number of 64 bits", why);
-        }
-        *(int64_t *)member = number;
-        return TRUC_OK;
+        return set_signed(field, member, true, text, why);
     case PROTOBUF_C_TYPE_UINT32:
     case PROTOBUF_C_TYPE_FIXED32:
-        if (!parse_unsigned(text, UINT32_MAX, &natural)) {
-            return refuse(field, text, "a whole number from 0, of 32 bits", why);
-        }
-        *(uint32_t *)member = (uint32_t)natural;
-        return TRUC_OK;
+        return set_unsigned(field, member, false, text, why);
     case PROTOBUF_C_TYPE_UINT64:
     case PROTOBUF_C_TYPE_FIXED64:
-        if (!parse_unsigned(text, UINT64_MAX, &natural)) {
-            return refuse(field, text, "a whole number from 0, of 64 bits", why);
-        }
-        *(uint64_t *)member = natural;
-        return TRUC_OK;
+        return set_unsigned(field, member, true, text, why);
     case PROTOBUF_C_TYPE_FLOAT:
     case PROTOBUF_C_TYPE_DOUBLE:
-        if (!parse_double(text, &real)) {
-            return refuse(field, text, "a number", why);
-        }
-        if (field->type == PROTOBUF_C_TYPE_FLOAT) {
-            *(float *)member = (float)real;
-        } else {
-            *(double *)member = real;
-        }
-        return TRUC_OK;
+        return set_real(field, member, text, why);
     case PROTOBUF_C_TYPE_BOOL:
-        if (!parse_bool(text, &truth)) {
-            return refuse(field, text, "true or false", why);
-        }
-        *(protobuf_c_boolean *)member = truth;
-        return TRUC_OK;
+        return parse_bool(text, member) ? TRUC_OK : refuse(field, text, "true or false", why);
     case PROTOBUF_C_TYPE_ENUM:
         return set_enum(field, text, member, why);
     default:

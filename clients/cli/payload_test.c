@@ -73,14 +73,18 @@ static void set_encode_print_round_trips(void **state)
     set(message, "dossier", "H26.16-200605-0001");
     set(message, "status", "in_progress");
     set(message, "channel", "2");
-    set(message, "unit", "Ph\xc3\xb2ng \"M\xe1\xbb\x99t c\xe1\xbb\xad" "a\"");
+    set(message, "unit",
+        "Ph\xc3\xb2ng \"M\xe1\xbb\x99t c\xe1\xbb\xad"
+        "a\"");
     set(message, "occurred_ns", "2020-06-05T08:00:00+07:00");
     set(message, "due", "2020-06-20T00:00:00.5Z"); /* without _ns */
     set(message, "note", "");
     assert_int_equal(payload_encode(message, &bytes, &capacity, &size), TRUC_OK);
-    assert_json(bytes, size,
-                "{\"dossier\":\"H26.16-200605-0001\",\"status\":\"IN_PROGRESS\",\"unit\":\"Ph\xc3\xb2ng \\\"M\xe1\xbb\x99t c\xe1\xbb\xad" "a\\\"\","
-                "\"channel\":\"ONLINE\",\"occurred_ns\":\"2020-06-05T01:00:00.000000000Z\",\"due_ns\":\"2020-06-20T00:00:00.500000000Z\"}");
+    assert_json(
+        bytes, size,
+        "{\"dossier\":\"H26.16-200605-0001\",\"status\":\"IN_PROGRESS\",\"unit\":\"Ph\xc3\xb2ng \\\"M\xe1\xbb\x99t c\xe1\xbb\xad"
+        "a\\\"\","
+        "\"channel\":\"ONLINE\",\"occurred_ns\":\"2020-06-05T01:00:00.000000000Z\",\"due_ns\":\"2020-06-20T00:00:00.500000000Z\"}");
     /* protobuf-c reads the same */
     Truc__Egov__V1__DossierEvent *event = truc__egov__v1__dossier_event__unpack(NULL, size, bytes);
     assert_non_null(event);
@@ -140,15 +144,15 @@ static void print_malformed_is_refused(void **state)
         uint8_t bytes[12];
         size_t size;
     } wrong[] = {
-        {{0x0a}, 1},                          /* no length */
-        {{0x0a, 5, 'x'}, 3},                  /* cut short */
-        {{0x0a, 2, 0xc3, 0x28}, 4},           /* not UTF-8 */
-        {{0x08, 1}, 2},                       /* wire type of field 1 */
-        {{0x00, 1}, 2},                       /* field 0 */
-        {{0x0b}, 1},                          /* group */
-        {{0x41, 1, 2, 3}, 4},                 /* fixed64 cut */
+        {{0x0a}, 1},                                                              /* no length */
+        {{0x0a, 5, 'x'}, 3},                                                      /* cut short */
+        {{0x0a, 2, 0xc3, 0x28}, 4},                                               /* not UTF-8 */
+        {{0x08, 1}, 2},                                                           /* wire type of field 1 */
+        {{0x00, 1}, 2},                                                           /* field 0 */
+        {{0x0b}, 1},                                                              /* group */
+        {{0x41, 1, 2, 3}, 4},                                                     /* fixed64 cut */
         {{0x20, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 11}, /* endless varint */
-        {{0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f}, 6},                               /* lying length */
+        {{0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f}, 6},                                /* lying length */
     };
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -206,10 +210,10 @@ static void print_mutations_stay_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(find_unknown_is_null),           cmocka_unit_test(registry_types_fit_printer),
-        cmocka_unit_test(set_encode_print_round_trips),   cmocka_unit_test(set_wrong_names_field_and_choices),
-        cmocka_unit_test(print_unknown_fields_are_told),  cmocka_unit_test(print_last_occurrence_wins),
-        cmocka_unit_test(print_malformed_is_refused),     cmocka_unit_test(print_mutations_stay_json),
+        cmocka_unit_test(find_unknown_is_null),          cmocka_unit_test(registry_types_fit_printer),
+        cmocka_unit_test(set_encode_print_round_trips),  cmocka_unit_test(set_wrong_names_field_and_choices),
+        cmocka_unit_test(print_unknown_fields_are_told), cmocka_unit_test(print_last_occurrence_wins),
+        cmocka_unit_test(print_malformed_is_refused),    cmocka_unit_test(print_mutations_stay_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,16 +8,18 @@ struct ping_options {
 };
 
 static const struct cli_option options[] = {
-    {"count", CLI_UINT, offsetof(struct ping_options, count), "N", "how many round trips, one after the other; 1 when not given", 1, 1000000, NULL},
+    {"count", CLI_UINT, offsetof(struct ping_options, count), "N", "how many round trips, one after the other; 1 when not given", 1,
+     1000000, NULL},
 };
 
 static void print_one(struct cli_context *context, uint64_t number, uint64_t round_trip_ns)
 {
     if (context->globals.json) {
-        out_format(&context->out, "{\"number\":%" PRIu64 ",\"round_trip_us\":%" PRIu64 ".%03" PRIu64 "}\n", number, round_trip_ns / 1000,
-                   round_trip_ns % 1000);
+        out_format(&context->out, "{\"number\":%" PRIu64 ",\"round_trip_us\":%" PRIu64 ".%03" PRIu64 "}\n", number,
+                   round_trip_ns / 1000, round_trip_ns % 1000);
     } else {
-        out_format(&context->out, "%" PRIu64 ": %" PRIu64 ".%01" PRIu64 " us\n", number, round_trip_ns / 1000, round_trip_ns % 1000 / 100);
+        out_format(&context->out, "%" PRIu64 ": %" PRIu64 ".%01" PRIu64 " us\n", number, round_trip_ns / 1000,
+                   round_trip_ns % 1000 / 100);
     }
     out_flush(&context->out);
 }
@@ -36,8 +38,8 @@ static truc_status run(struct cli_context *context, const void *values, char *co
         return status;
     }
     if (truc_client_log(client, &head, domain) == TRUC_OK) {
-        cli_note(context, "%s answers for %s, durable head %" PRIu64, context->globals.url != NULL ? context->globals.url : TRUC_URL_DEFAULT,
-                 domain, head.position);
+        cli_note(context, "%s answers for %s, durable head %" PRIu64,
+                 context->globals.url != NULL ? context->globals.url : TRUC_URL_DEFAULT, domain, head.position);
     }
     cli_catch_stop();
     while (done < count && !cli_stopped() && context->out.status == TRUC_OK) {

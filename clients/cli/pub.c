@@ -33,14 +33,16 @@ static const struct cli_option options[] = {
     {"header", CLI_LIST, offsetof(struct pub_options, headers), "N=V", "a header; may be given up to 64 times", 0, 0, NULL},
     {"content-type", CLI_TEXT, offsetof(struct pub_options, content_type), "C",
      "media type of the payload; when not given, application/json for a JSON object or array, else none", 0, 0, NULL},
-    {"schema", CLI_TEXT, offsetof(struct pub_options, schema), "S", "name of the payload's schema, as truc.egov.v1.DossierEvent", 0, 0, NULL},
+    {"schema", CLI_TEXT, offsetof(struct pub_options, schema), "S", "name of the payload's schema, as truc.egov.v1.DossierEvent", 0,
+     0, NULL},
     {"id", CLI_TEXT, offsetof(struct pub_options, id), "ID",
      "the record's id: a UUID, hex:DIGITS, or a text of at most 64 bytes; a new UUIDv7 when not given", 0, 0, NULL},
     {"time", CLI_TIME, offsetof(struct pub_options, time), "T", "when the event happened", 0, 0, NULL},
     {"correlation", CLI_TEXT, offsetof(struct pub_options, correlation), "C", "correlation id", 0, 0, NULL},
     {"producer", CLI_TEXT, offsetof(struct pub_options, producer), "NAME",
      "publish under a producer's name: an older run under that name is fenced off, its sequences go on", 0, 0, NULL},
-    {"evidence", CLI_CHOICE, offsetof(struct pub_options, evidence), "E", "evidence level wished for a topic that is new", 0, 0, evidence_choices},
+    {"evidence", CLI_CHOICE, offsetof(struct pub_options, evidence), "E", "evidence level wished for a topic that is new", 0, 0,
+     evidence_choices},
     {"codec", CLI_CHOICE, offsetof(struct pub_options, codec), "C", "compression of the batches", 0, 0, codec_choices},
     {"lines", CLI_FLAG, offsetof(struct pub_options, lines), NULL, "each line is a record, without its newline", 0, 0, NULL},
 };
@@ -50,17 +52,17 @@ struct pub {
     const struct pub_options *options;
     const char *topic, *path; /* path "-": standard input */
     int descriptor;
-    char *key;                /* NFC, owned */
-    truc_header *headers;     /* owned; texts borrowed from argv */
+    char *key;            /* NFC, owned */
+    truc_header *headers; /* owned; texts borrowed from argv */
     uint8_t id[RECORD_ID_BYTES_MAX];
-    truc_record record;       /* what is the same for every record */
-    struct out scratch;       /* for looking whether a payload is JSON */
+    truc_record record; /* what is the same for every record */
+    struct out scratch; /* for looking whether a payload is JSON */
     truc_producer *producer;
     struct pub_tally tally;
-    uint64_t sent;            /* records handed to libtruc */
+    uint64_t sent; /* records handed to libtruc */
 };
 
-/* --- what was asked for ------------------------------------------------------------------------------------------------------------- */
+/* --- what was asked for --------------------------------------------------------------------------------------------------- */
 
 static truc_status check_text(struct pub *pub, const char *option, const char *text, size_t bytes_max, truc_text *ret_text)
 {
@@ -130,7 +132,8 @@ static truc_status fill_key_and_id(struct pub *pub)
             return cli_error(pub->context, TRUC_USAGE, "--id names one record and cannot stand with --lines");
         }
         if (cli_id_parse(given->id, pub->id, &size) != TRUC_OK) {
-            return cli_error(pub->context, TRUC_USAGE, "--id takes a UUID, hex:DIGITS or a text of at most %d bytes", RECORD_ID_BYTES_MAX);
+            return cli_error(pub->context, TRUC_USAGE, "--id takes a UUID, hex:DIGITS or a text of at most %d bytes",
+                             RECORD_ID_BYTES_MAX);
         }
         pub->record.id = (truc_text){(const char *)pub->id, size};
     }
@@ -221,7 +224,7 @@ static truc_status open_producer(struct pub *pub)
     return status;
 }
 
-/* --- publishing ----------------------------------------------------------------------------------------------------------------------- */
+/* --- publishing ----------------------------------------------------------------------------------------------------------- */
 
 /* Waits for deliveries as long as some come within --timeout. TRUC_OK when at least one came since `seen`. */
 static truc_status wait_for_progress(struct pub *pub, uint64_t seen)
@@ -236,7 +239,8 @@ static truc_status wait_for_progress(struct pub *pub, uint64_t seen)
         }
         left_ms -= 100;
     }
-    return cli_error(pub->context, TRUC_TIMED_OUT, "%" PRIu64 " of %" PRIu64 " records are not acknowledged; the last acknowledgement is %d s old",
+    return cli_error(pub->context, TRUC_TIMED_OUT,
+                     "%" PRIu64 " of %" PRIu64 " records are not acknowledged; the last acknowledgement is %d s old",
                      pub->sent - seen, pub->sent, cli_timeout_ms(pub->context) / 1000);
 }
 
@@ -270,7 +274,8 @@ static truc_status publish(struct pub *pub, struct bytes data)
             return TRUC_OK;
         }
         if (status != TRUC_QUEUE_FULL) {
-            return cli_error(pub->context, status, "record %" PRIu64 " (%zu bytes): %s", pub->sent + 1, data.size, truc_status_text(status));
+            return cli_error(pub->context, status, "record %" PRIu64 " (%zu bytes): %s", pub->sent + 1, data.size,
+                             truc_status_text(status));
         }
         status = wait_for_progress(pub, seen);
         if (status != TRUC_OK || (status = pub_tally_failed(&pub->tally)) != TRUC_OK) {
@@ -392,14 +397,15 @@ static truc_status settle(struct pub *pub)
             return TRUC_OK;
         }
         if (status != TRUC_OK && status != TRUC_TIMED_OUT) {
-            return cli_error(pub->context, status, "%" PRIu64 " of %" PRIu64 " records are not acknowledged", pub->sent - seen, pub->sent);
+            return cli_error(pub->context, status, "%" PRIu64 " of %" PRIu64 " records are not acknowledged", pub->sent - seen,
+                             pub->sent);
         }
         status = wait_for_progress(pub, seen);
     }
     return status;
 }
 
-/* --- the summary ------------------------------------------------------------------------------------------------------------------------ */
+/* --- the summary ---------------------------------------------------------------------------------------------------------- */
 
 static truc_status report(struct pub *pub, truc_status status)
 {
@@ -423,16 +429,20 @@ static truc_status report(struct pub *pub, truc_status status)
         }
         out_text(&context->out, "\n");
     } else if (tally->stored > 0) {
-        out_format(&context->out, "published to %s offset %" PRIu64 " position %" PRIu64 " index %u\n", pub->topic, tally->last_offset,
-                   tally->position, tally->index);
+        out_format(&context->out, "published to %s offset %" PRIu64 " position %" PRIu64 " index %u\n", pub->topic,
+                   tally->last_offset, tally->position, tally->index);
     }
     return status;
 }
 
 static truc_status run(struct cli_context *context, const void *given, char *const *operands, size_t operand_count)
 {
-    struct pub pub = {.context = context, .options = given, .topic = operands[0], .path = operand_count > 1 ? operands[1] : "-",
-                      .descriptor = -1, .record = TRUC_RECORD_INIT};
+    struct pub pub = {.context = context,
+                      .options = given,
+                      .topic = operands[0],
+                      .path = operand_count > 1 ? operands[1] : "-",
+                      .descriptor = -1,
+                      .record = TRUC_RECORD_INIT};
     truc_status status = pub_tally_init(&pub.tally, context);
     if (status != TRUC_OK) {
         return cli_error(context, status, "a lock");
@@ -468,8 +478,9 @@ done:
     return status;
 }
 
-static const truc_status exits[] = {TRUC_IO, TRUC_TIMED_OUT, TRUC_CANCELLED, TRUC_UNREACHABLE, TRUC_RECORD_TOO_LARGE, TRUC_BAD_TOPIC,
-                                    TRUC_BAD_SOURCE, TRUC_BAD_RECORD, TRUC_FENCED, TRUC_EVIDENCE_MISMATCH, TRUC_DISK_FULL};
+static const truc_status exits[] = {TRUC_IO,        TRUC_TIMED_OUT,  TRUC_CANCELLED,  TRUC_UNREACHABLE, TRUC_RECORD_TOO_LARGE,
+                                    TRUC_BAD_TOPIC, TRUC_BAD_SOURCE, TRUC_BAD_RECORD, TRUC_FENCED,      TRUC_EVIDENCE_MISMATCH,
+                                    TRUC_DISK_FULL};
 
 const struct cli_verb verb_pub = {
     .name = "pub",
@@ -483,10 +494,12 @@ const struct cli_verb verb_pub = {
     .options = options,
     .option_count = CLI_COUNT(options),
     .options_size = sizeof(struct pub_options),
-    .notes = "When truc pub ends with 0, what it published is on the broker's disk. A topic is created by its first record, and truc pub "
-             "says so on standard error. Without FILE, or with -, standard input is read. With --json there is one line per record: "
-             "status, topic, offset, position, index, sequence, duplicate, created.\n\n"
-             "Personal data belongs into the payload, never into topic, key, type or headers: these are logged and indexed.",
+    .notes =
+        "When truc pub ends with 0, what it published is on the broker's disk. A topic is created by its first record, and truc "
+        "pub "
+        "says so on standard error. Without FILE, or with -, standard input is read. With --json there is one line per record: "
+        "status, topic, offset, position, index, sequence, duplicate, created.\n\n"
+        "Personal data belongs into the payload, never into topic, key, type or headers: these are logged and indexed.",
     .exits = exits,
     .exit_count = CLI_COUNT(exits),
     .run = run,

@@ -8,13 +8,13 @@
 
 struct pub_tally {
     struct cli_context *context;
-    pthread_mutex_t lock;      /* everything below; also guards context->out while deliveries may come */
-    pthread_cond_t changed;    /* some were delivered */
+    pthread_mutex_t lock;   /* everything below; also guards context->out while deliveries may come */
+    pthread_cond_t changed; /* some were delivered */
     uint64_t delivered, stored, duplicates;
     uint64_t first_offset, last_offset, position;
     uint32_t index;
     bool created;
-    truc_status failed;        /* of the first record that failed, its number (from 1) and why */
+    truc_status failed; /* of the first record that failed, its number (from 1) and why */
     uint64_t failed_number;
     char failed_why[256];
 };

@@ -16,7 +16,7 @@ struct reading {
     struct message_printer printer;
     struct replay_digest *digest; /* NULL without --digest */
     uint64_t records;
-    truc_status end;              /* how the reader ended */
+    truc_status end; /* how the reader ended */
     char why[256];
 };
 
@@ -30,7 +30,7 @@ truc_status read_check_pattern(struct cli_context *context, const char *pattern)
     return TRUC_OK;
 }
 
-/* --- callbacks: on libtruc's thread, while the main thread waits ------------------------------------------------------------------- */
+/* --- callbacks: on libtruc's thread, while the main thread waits ---------------------------------------------------------- */
 
 static truc_status add_to_digest(struct reading *reading, const truc_message *message)
 {
@@ -67,7 +67,7 @@ static void on_end(void *context, truc_status status, const char *why, uint64_t 
     snprintf(reading->why, sizeof reading->why, "%s", why != NULL ? why : "");
 }
 
-/* --- the reader --------------------------------------------------------------------------------------------------------------------- */
+/* --- the reader ----------------------------------------------------------------------------------------------------------- */
 
 static truc_status set_filter(struct cli_context *context, truc_options *set, const struct read_filter *filter)
 {
@@ -131,9 +131,11 @@ static void echo_bounds(struct cli_context *context, truc_client *client, truc_r
     if (request->follow) {
         cli_note(context, "following %s in %s from position %" PRIu64, request->pattern, domain, from);
     } else if (request->reverse) {
-        cli_note(context, "replaying %s in %s backwards, from position %" PRIu64 " (exclusive) to %" PRIu64, request->pattern, domain, from, until);
+        cli_note(context, "replaying %s in %s backwards, from position %" PRIu64 " (exclusive) to %" PRIu64, request->pattern,
+                 domain, from, until);
     } else {
-        cli_note(context, "replaying %s in %s, from position %" PRIu64 " to %" PRIu64 " (exclusive)", request->pattern, domain, from, until);
+        cli_note(context, "replaying %s in %s, from position %" PRIu64 " to %" PRIu64 " (exclusive)", request->pattern, domain,
+                 from, until);
     }
 }
 

@@ -14,16 +14,21 @@ struct tail_options {
 
 static const struct cli_option options[] = {
     {"from", CLI_TEXT, offsetof(struct tail_options, from), "PLACE",
-     "new (default): what comes from now on; start: everything; an offset (exact topic); position=N; or a time, as -1h", 0, 0, NULL},
+     "new (default): what comes from now on; start: everything; an offset (exact topic); position=N; or a time, as -1h", 0, 0,
+     NULL},
     {"key", CLI_TEXT, offsetof(struct tail_options, filter.key), "K", "only records with this key", 0, 0, NULL},
     {"type", CLI_TEXT, offsetof(struct tail_options, filter.type), "T", "only records of this type", 0, 0, NULL},
     {"source", CLI_TEXT, offsetof(struct tail_options, filter.source), "S",
      "only records from this AGENCY or AGENCY/SYSTEM (before the verb --source says who is asking)", 0, 0, NULL},
     {"limit", CLI_UINT, offsetof(struct tail_options, filter.limit), "N", "end after this many records", 1, 0, NULL},
-    {"raw", CLI_FLAG, offsetof(struct tail_options, raw), NULL, "only the payloads' bytes, each with a newline behind it", 0, 0, NULL},
+    {"raw", CLI_FLAG, offsetof(struct tail_options, raw), NULL, "only the payloads' bytes, each with a newline behind it", 0, 0,
+     NULL},
 };
 
-static bool all_digits(const char *text) { return text[0] != '\0' && strspn(text, "0123456789") == strlen(text); }
+static bool all_digits(const char *text)
+{
+    return text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
+}
 
 /* --from as a bound of libtruc's. */
 static truc_status bound(struct cli_context *context, const char *from, const char *pattern, char *text, size_t text_size)
@@ -40,7 +45,8 @@ static truc_status bound(struct cli_context *context, const char *from, const ch
     const char *offset = strncmp(from, "offset=", 7) == 0 ? from + 7 : all_digits(from) && strlen(from) < 8 ? from : NULL;
     if (offset != NULL) {
         if (!pattern_is_exact(bytes_of_text(pattern))) {
-            return cli_error(context, TRUC_USAGE, "--from %s is an offset, which only an exact topic has, not '%.255s'", from, pattern);
+            return cli_error(context, TRUC_USAGE, "--from %s is an offset, which only an exact topic has, not '%.255s'", from,
+                             pattern);
         }
         snprintf(text, text_size, "offset=%s", offset);
         return TRUC_OK;
@@ -80,15 +86,18 @@ static truc_status run(struct cli_context *context, const void *values, char *co
         .from = from,
         .filter = &given->filter,
         .follow = true,
-        .shape = context->globals.json ? MESSAGE_JSON : given->raw ? MESSAGE_RAW : MESSAGE_LINE,
+        .shape = context->globals.json ? MESSAGE_JSON
+                 : given->raw          ? MESSAGE_RAW
+                                       : MESSAGE_LINE,
     };
     status = read_run(context, &request);
     /* Being stopped is how a tail ends. */
     return status == TRUC_CANCELLED && cli_stopped() && context->out.status == TRUC_OK ? TRUC_OK : status;
 }
 
-static const truc_status exits[] = {TRUC_IO, TRUC_TIMED_OUT, TRUC_CANCELLED, TRUC_UNREACHABLE, TRUC_LOG_MISMATCH, TRUC_LOG_WENT_BACK,
-                                    TRUC_BAD_PATTERN, TRUC_DIGEST_MISMATCH, TRUC_OUT_OF_RANGE, TRUC_DAMAGED};
+static const truc_status exits[] = {TRUC_IO,           TRUC_TIMED_OUT,     TRUC_CANCELLED,   TRUC_UNREACHABLE,
+                                    TRUC_LOG_MISMATCH, TRUC_LOG_WENT_BACK, TRUC_BAD_PATTERN, TRUC_DIGEST_MISMATCH,
+                                    TRUC_OUT_OF_RANGE, TRUC_DAMAGED};
 
 const struct cli_verb verb_tail = {
     .name = "tail",
@@ -102,8 +111,10 @@ const struct cli_verb verb_tail = {
     .options = options,
     .option_count = CLI_COUNT(options),
     .options_size = sizeof(struct tail_options),
-    .notes = "In a pattern * stands for one token, > at the end for one or more, ** at the end for any number; quote patterns, or the shell "
-             "takes them. A lost connection is mended by itself, without gap or repetition. Interrupted (Ctrl-C), truc tail ends with 0.",
+    .notes = "In a pattern * stands for one token, > at the end for one or more, ** at the end for any number; quote patterns, or "
+             "the shell "
+             "takes them. A lost connection is mended by itself, without gap or repetition. Interrupted (Ctrl-C), truc tail ends "
+             "with 0.",
     .exits = exits,
     .exit_count = CLI_COUNT(exits),
     .run = run,

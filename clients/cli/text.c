@@ -8,7 +8,7 @@
 #include "proto/limits.h"
 #include "proto/utf8.h"
 
-/* --- keys ------------------------------------------------------------------------------------------------------------------------- */
+/* --- keys ----------------------------------------------------------------------------------------------------------------- */
 
 static bool holds_controls(const char *text, size_t size)
 {
@@ -50,7 +50,7 @@ truc_status cli_key_normalise(struct bytes text, char **ret_key, size_t *ret_siz
     return TRUC_OK;
 }
 
-/* --- ids -------------------------------------------------------------------------------------------------------------------------- */
+/* --- ids ------------------------------------------------------------------------------------------------------------------ */
 
 /* RFC 9562: version 1 to 8 in byte 6, variant 10 in byte 8. ASCII text never has that variant. */
 static bool is_uuid(struct bytes id)

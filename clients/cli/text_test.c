@@ -51,7 +51,8 @@ static void key_wrong_is_refused_with_reason(void **state)
 
 static void id_forms_round_trip(void **state)
 {
-    static const char *const texts[] = {"01972d3c-5a00-7abc-8def-0123456789ab", "import-17", "hex:00ff", "exactly-16-bytes", "hồ sơ"};
+    static const char *const texts[] = {"01972d3c-5a00-7abc-8def-0123456789ab", "import-17", "hex:00ff", "exactly-16-bytes",
+                                        "hồ sơ"};
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         uint8_t id[RECORD_ID_BYTES_MAX];
@@ -100,8 +101,9 @@ static void id_wrong_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(key_decomposed_becomes_nfc), cmocka_unit_test(key_wrong_is_refused_with_reason), cmocka_unit_test(id_forms_round_trip),
-        cmocka_unit_test(id_uuid_is_sixteen_bytes),   cmocka_unit_test(id_wrong_is_refused),
+        cmocka_unit_test(key_decomposed_becomes_nfc), cmocka_unit_test(key_wrong_is_refused_with_reason),
+        cmocka_unit_test(id_forms_round_trip),        cmocka_unit_test(id_uuid_is_sixteen_bytes),
+        cmocka_unit_test(id_wrong_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

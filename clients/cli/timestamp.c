@@ -9,15 +9,24 @@
 #define NS_PER_S INT64_C(1000000000)
 #define OUTSIDE "outside the years 1677 to 2262, which 64 bits of nanoseconds can tell"
 
-/* --- cursor over the text --------------------------------------------------------------------------------------------------- */
+/* --- cursor over the text ------------------------------------------------------------------------------------------------- */
 
 struct scan {
     const char *at, *end;
 };
 
-static bool scan_done(const struct scan *s) { return s->at == s->end; }
-static char scan_peek(const struct scan *s) { return s->at < s->end ? *s->at : '\0'; }
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static bool scan_done(const struct scan *s)
+{
+    return s->at == s->end;
+}
+static char scan_peek(const struct scan *s)
+{
+    return s->at < s->end ? *s->at : '\0';
+}
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
 
 static bool scan_char(struct scan *s, char c)
 {
@@ -81,7 +90,7 @@ static void scan_trim(struct scan *s)
     }
 }
 
-/* --- the calendar (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms") -------------------------------------------- */
+/* --- the calendar (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms") ----------------------------------------- */
 
 static int64_t days_from_civil(int64_t year, int month, int day)
 {
@@ -112,7 +121,7 @@ static int days_in_month(int year, int month)
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
-/* --- zones ------------------------------------------------------------------------------------------------------------------ */
+/* --- zones ---------------------------------------------------------------------------------------------------------------- */
 
 static bool zone_name_plain(const char *name)
 {
@@ -200,7 +209,7 @@ truc_status zone_select(const char *name, struct zone *ret_zone)
     return TRUC_OK;
 }
 
-/* --- lengths of time ---------------------------------------------------------------------------------------------------------- */
+/* --- lengths of time ------------------------------------------------------------------------------------------------------ */
 
 static int64_t scan_unit(struct scan *s)
 {
@@ -208,8 +217,14 @@ static int64_t scan_unit(struct scan *s)
         const char *name;
         int64_t ns;
     } units[] = {/* longer names before their beginnings */
-                 {"ms", 1000000}, {"us", 1000}, {"ns", 1}, {"s", NS_PER_S}, {"m", 60 * NS_PER_S},
-                 {"h", 3600 * NS_PER_S}, {"d", 86400 * NS_PER_S}, {"w", 7 * 86400 * NS_PER_S}};
+                 {"ms", 1000000},
+                 {"us", 1000},
+                 {"ns", 1},
+                 {"s", NS_PER_S},
+                 {"m", 60 * NS_PER_S},
+                 {"h", 3600 * NS_PER_S},
+                 {"d", 86400 * NS_PER_S},
+                 {"w", 7 * 86400 * NS_PER_S}};
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         size_t size = strlen(units[i].name);
         if ((size_t)(s->end - s->at) >= size && memcmp(s->at, units[i].name, size) == 0) {
@@ -265,7 +280,7 @@ truc_status duration_parse(const char *text, size_t size, int64_t *ret_ns, const
     return TRUC_OK;
 }
 
-/* --- times -------------------------------------------------------------------------------------------------------------------- */
+/* --- times ---------------------------------------------------------------------------------------------------------------- */
 
 struct civil {
     int year, month, day, hour, minute, second;
@@ -395,8 +410,13 @@ static const char *scan_civil(struct scan *s, struct civil *civil)
 /* Seconds of a time of day read in the process's zone. */
 static const char *civil_in_zone(const struct civil *civil, int64_t *ret_seconds)
 {
-    struct tm asked = {.tm_year = civil->year - 1900, .tm_mon = civil->month - 1, .tm_mday = civil->day, .tm_hour = civil->hour,
-                       .tm_min = civil->minute, .tm_sec = civil->second < 60 ? civil->second : 59, .tm_isdst = -1};
+    struct tm asked = {.tm_year = civil->year - 1900,
+                       .tm_mon = civil->month - 1,
+                       .tm_mday = civil->day,
+                       .tm_hour = civil->hour,
+                       .tm_min = civil->minute,
+                       .tm_sec = civil->second < 60 ? civil->second : 59,
+                       .tm_isdst = -1};
     struct tm found = asked;
     time_t seconds = mktime(&found);
     if (found.tm_hour != asked.tm_hour || found.tm_min != asked.tm_min || found.tm_mday != asked.tm_mday) {
@@ -427,8 +447,8 @@ static const char *civil_to_ns(const struct civil *civil, const struct zone *zon
     return NULL;
 }
 
-truc_status timestamp_parse(const char *text, size_t size, const struct zone *zone, int64_t now_ns, int64_t *ret_ns, bool *ret_zoned,
-                            const char **ret_why)
+truc_status timestamp_parse(const char *text, size_t size, const struct zone *zone, int64_t now_ns, int64_t *ret_ns,
+                            bool *ret_zoned, const char **ret_why)
 {
     struct scan s = {text, text + size};
     struct civil civil = {0};
@@ -462,7 +482,7 @@ truc_status timestamp_parse(const char *text, size_t size, const struct zone *zo
     return TRUC_OK;
 }
 
-/* --- printing ----------------------------------------------------------------------------------------------------------------- */
+/* --- printing ------------------------------------------------------------------------------------------------------------- */
 
 static char *put_digits(char *out, int64_t value, size_t count)
 {

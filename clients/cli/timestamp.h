@@ -27,9 +27,10 @@ truc_status zone_select(const char *name, struct zone *ret_zone);
  * time of day left out), with slashes for dashes, compact ("20200605080000"), "@SECONDS" since 1970, "now", or relative
  * to now: "-1h", "+30m", "-1d12h" (units w d h m s ms us ns). zone NULL: UTC. *ret_zoned (if given): the text had no zone, so that
  * `zone` was used.
- * TRUC_INVALID_ARGUMENT with *ret_why (static text): not a time, a day that does not exist, outside 1677..2262, or a time of day that the zone skips. */
-truc_status timestamp_parse(const char *text, size_t size, const struct zone *zone, int64_t now_ns, int64_t *ret_ns, bool *ret_zoned,
-                            const char **ret_why);
+ * TRUC_INVALID_ARGUMENT with *ret_why (static text): not a time, a day that does not exist, outside 1677..2262, or a time of day
+ * that the zone skips. */
+truc_status timestamp_parse(const char *text, size_t size, const struct zone *zone, int64_t now_ns, int64_t *ret_ns,
+                            bool *ret_zoned, const char **ret_why);
 
 /* Reads a length of time: "500ms", "10s", "1h30m"; a bare number is seconds ("2.5"). TRUC_INVALID_ARGUMENT. */
 truc_status duration_parse(const char *text, size_t size, int64_t *ret_ns, const char **ret_why);

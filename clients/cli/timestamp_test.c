@@ -32,9 +32,18 @@ static void refuse(const char *text, const struct zone *zone)
 
 static void zoned_parse_forms_agree(void **state)
 {
-    static const char *const same[] = {"2020-06-05T08:00:00+07:00", "2020-06-05 08:00:00+0700", "2020-06-05 08:00+07", "2020-06-05T01:00:00Z",
-                                       "2020-06-05t01:00:00.000000000z", "2020/06/05 01:00 Z", "2020-06-04T20:00:00-05:00", "@1591318800",
-                                       "@1591318800.0", " 2020-06-05 01:00:00 +00:00 ", "now", "20200605T010000Z"};
+    static const char *const same[] = {"2020-06-05T08:00:00+07:00",
+                                       "2020-06-05 08:00:00+0700",
+                                       "2020-06-05 08:00+07",
+                                       "2020-06-05T01:00:00Z",
+                                       "2020-06-05t01:00:00.000000000z",
+                                       "2020/06/05 01:00 Z",
+                                       "2020-06-04T20:00:00-05:00",
+                                       "@1591318800",
+                                       "@1591318800.0",
+                                       " 2020-06-05 01:00:00 +00:00 ",
+                                       "now",
+                                       "20200605T010000Z"};
     (void)state;
     for (size_t i = 0; i + 1 < sizeof same / sizeof same[0]; i++) { /* the last one is not a form we read */
         bool zoned = true;
@@ -138,10 +147,31 @@ static void parse_fraction_is_kept_to_the_ns(void **state)
 
 static void parse_nonsense_is_refused(void **state)
 {
-    static const char *const wrong[] = {"", " ", "yesterday", "2020", "2020-6-5", "2020-02-30", "2021-02-29", "2020-13-01", "2020-00-01",
-                                        "2020-06-05T24:00", "2020-06-05T08:60", "2020-06-05T08:00:61Z", "2020-06-05T08", "2020-06/05",
-                                        "2020-06-05T08:00:00+7", "2020-06-05T08:00:00+07:60", "2020-06-05T08:00:00 CET", "05/06/2020",
-                                        "1600-01-01", "2300-01-01", "@", "@x", "@99999999999999999999", "12345678901", "2020-06-05T08:00:00Zx"};
+    static const char *const wrong[] = {"",
+                                        " ",
+                                        "yesterday",
+                                        "2020",
+                                        "2020-6-5",
+                                        "2020-02-30",
+                                        "2021-02-29",
+                                        "2020-13-01",
+                                        "2020-00-01",
+                                        "2020-06-05T24:00",
+                                        "2020-06-05T08:60",
+                                        "2020-06-05T08:00:61Z",
+                                        "2020-06-05T08",
+                                        "2020-06/05",
+                                        "2020-06-05T08:00:00+7",
+                                        "2020-06-05T08:00:00+07:60",
+                                        "2020-06-05T08:00:00 CET",
+                                        "05/06/2020",
+                                        "1600-01-01",
+                                        "2300-01-01",
+                                        "@",
+                                        "@x",
+                                        "@99999999999999999999",
+                                        "12345678901",
+                                        "2020-06-05T08:00:00Zx"};
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         refuse(wrong[i], NULL);
@@ -150,7 +180,8 @@ static void parse_nonsense_is_refused(void **state)
 
 static void print_parse_round_trips(void **state)
 {
-    static const int64_t times[] = {0, 1, -1, NOW, NOW + 999999999, INT64_MAX, INT64_MIN + 1000000000, -INT64_C(86400000000000), 951782400000000000};
+    static const int64_t times[] = {
+        0, 1, -1, NOW, NOW + 999999999, INT64_MAX, INT64_MIN + 1000000000, -INT64_C(86400000000000), 951782400000000000};
     char text[TIMESTAMP_TEXT_BYTES];
     (void)state;
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
@@ -170,7 +201,9 @@ static void duration_units_and_bare_seconds(void **state)
     static const struct {
         const char *text;
         int64_t ns;
-    } good[] = {{"10s", 10000000000}, {"2.5", 2500000000}, {"500ms", 500000000}, {"1h30m", 5400000000000}, {"7us", 7000}, {"0", 0}, {"3ns", 3}, {"1w", 604800000000000}};
+    } good[] = {
+        {"10s", 10000000000}, {"2.5", 2500000000},    {"500ms", 500000000}, {"1h30m", 5400000000000}, {"7us", 7000}, {"0", 0},
+        {"3ns", 3},           {"1w", 604800000000000}};
     static const char *const wrong[] = {"", "s", "-1s", "1h30", "1.h", "ten", "99999999999999w", "1 h"};
     const char *why = NULL;
     int64_t ns = 0;
