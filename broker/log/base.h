@@ -14,7 +14,8 @@
 /* A short look at blocks by one thread: begins zeroed but for `log`, keeps what was got valid until access_end. */
 struct block_access {
     struct log *log;
-    void *segment, *txn; /* the engine's */
+    void *segment, *txn; /* the engine's; so are the blocks that the segment may hold: */
+    uint64_t segment_first, segment_end;
     uint64_t after, before; /* when a block could not be got: the first block beyond, the last one before what is unreadable */
 };
 

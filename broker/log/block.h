@@ -80,5 +80,8 @@ truc_status block_deltas_check(const struct block_view *view);
 struct block_row block_row_at(const struct block_view *view, uint32_t index);
 /* The entry at an index: entry_parse with the row's bounds. TRUC_DAMAGED. */
 truc_status block_entry(const struct block_view *view, uint32_t index, struct entry_view *ret_entry);
+/* The same without looking at the entry's checksum, so that its payload is not read: for whoever checks what he takes against
+ * table, leaf and batch header. TRUC_DAMAGED when the layout is not possible. */
+truc_status block_entry_peek(const struct block_view *view, uint32_t index, struct entry_view *ret_entry);
 
 #endif

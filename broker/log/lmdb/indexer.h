@@ -1,0 +1,27 @@
+/* indexer.h: brings derived data up to the log, in the background and at start. Layer: log, engine lmdb.
+ *
+ * Threads: one of its own after indexer_start. Commits never wait for it, unless it has fallen LAG_FLUSHES flushes behind: then
+ * they go at its pace, so that a start never has much to catch up with. On a full disk it falls behind instead. */
+#ifndef TRUC_LOG_LMDB_INDEXER_H
+#define TRUC_LOG_LMDB_INDEXER_H
+
+#include "broker/log/lmdb/derived.h"
+
+struct lmdb_log;
+struct indexer;
+
+/* Opens derived data; when missing, damaged or not of this log (whose identity and head are set in base), makes it anew. Brings it
+ * up to the head. TRUC_DAMAGED: the blocks themselves are. */
+truc_status indexer_open(struct lmdb_log *log, struct indexer **ret_indexer, char *why);
+truc_status indexer_start(struct indexer *indexer, char *why); /* its thread */
+/* Writes what is left, joins, closes. NULL is allowed. */
+void indexer_close(struct indexer *indexer);
+
+/* How far it goes, and sums up to there. */
+struct derived_mark indexer_mark(struct indexer *indexer);
+struct derived *indexer_derived(struct indexer *indexer);
+
+/* After a commit: the log now has so many bytes in blocks. */
+void indexer_committed(struct indexer *indexer, uint64_t bytes);
+
+#endif
