@@ -2,20 +2,30 @@
 #include "proto/digest.h"
 
 #include "proto/record.h"
+#include "proto/sha256_lanes.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>
 
 enum { TAG_RECORD = 0, TAG_NODE = 2, TAG_BATCH = 3, TREE_FAN = 16 };
 
+_Static_assert((int)SALT_BYTES == (int)SHA256_SALT_BYTES, "the lanes take the salts as they are");
+
+/* When the vector unit pays (measured): fewer messages than this leave too many lanes idle, and one long message among short
+ * ones keeps all lanes waiting for a single one. */
+enum { LANES_MESSAGES_MIN = 6, LANES_MESSAGE_BYTES_MAX = 4096 };
+
 struct digest_context {
     EVP_MD *sha256;
     EVP_MD_CTX *hash;
     EVP_CIPHER *aes;
     EVP_CIPHER_CTX *keystream;
-    uint8_t *salts;   /* capacity x SALT_BYTES */
-    uint8_t *digests; /* capacity x DIGEST_BYTES */
-    size_t capacity;  /* records that fit the two arrays */
+    bool has_lanes;
+    size_t capacity;        /* records that fit the arrays below */
+    uint8_t *salts;         /* capacity x SALT_BYTES */
+    uint8_t *digests;       /* capacity x DIGEST_BYTES */
+    uint8_t *nodes;         /* nodes_of(capacity) x DIGEST_BYTES: the next level while the tree is folded */
+    struct bytes *messages; /* capacity */
 };
 
 /* OpenSSL's digests fail only when out of memory or misused; hashing goes on without memory, so a failure is a defect of the
@@ -34,6 +44,7 @@ struct digest_context *digest_context_create(void)
     context->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     context->aes = EVP_CIPHER_fetch(NULL, "AES-256-CTR", NULL);
     context->hash = EVP_MD_CTX_new();
+    context->has_lanes = sha256_lanes_available();
     context->keystream = EVP_CIPHER_CTX_new();
     if (context->sha256 == NULL || context->aes == NULL || context->hash == NULL || context->keystream == NULL ||
         EVP_DigestInit_ex2(context->hash, context->sha256, NULL) != 1) {
@@ -53,6 +64,8 @@ void digest_context_destroy(struct digest_context *context)
     EVP_CIPHER_free(context->aes);
     free(context->salts);
     free(context->digests);
+    free(context->nodes);
+    free(context->messages);
     free(context);
 }
 
@@ -96,17 +109,28 @@ static void hash_tagged(struct digest_context *context, uint8_t tag, struct byte
     hash_end(context, ret_digest);
 }
 
+static size_t nodes_of(size_t count)
+{
+    return (count + TREE_FAN - 1) / TREE_FAN;
+}
+
+static bool grow(void *array, size_t size)
+{
+    void **at = array;
+    void *grown = realloc(*at, size);
+    if (grown != NULL)
+        *at = grown;
+    return grown != NULL;
+}
+
 static truc_status scratch_reserve(struct digest_context *context, size_t record_count)
 {
     if (record_count <= context->capacity)
         return TRUC_OK;
-    uint8_t *salts = realloc(context->salts, record_count * SALT_BYTES);
-    if (salts != NULL)
-        context->salts = salts;
-    uint8_t *digests = realloc(context->digests, record_count * DIGEST_BYTES);
-    if (digests != NULL)
-        context->digests = digests;
-    if (salts == NULL || digests == NULL)
+    context->capacity = 0;
+    if (!grow(&context->salts, record_count * SALT_BYTES) || !grow(&context->digests, record_count * DIGEST_BYTES) ||
+        !grow(&context->nodes, nodes_of(record_count) * DIGEST_BYTES) ||
+        !grow(&context->messages, record_count * sizeof *context->messages))
         return TRUC_NO_MEMORY;
     context->capacity = record_count;
     return TRUC_OK;
@@ -123,15 +147,57 @@ static void make_salts(struct digest_context *context, const uint8_t seed[SALT_S
     must(made == size);
 }
 
+static void hash_singly(struct digest_context *context, uint8_t tag, const uint8_t *salts, size_t count,
+                        const struct bytes *messages, uint8_t *digests)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct bytes salt = salts == NULL ? bytes_of(NULL, 0) : bytes_of(salts + i * SALT_BYTES, SALT_BYTES);
+        hash_tagged(context, tag, salt, messages[i], digests + i * DIGEST_BYTES);
+    }
+}
+
+/* A run of messages that are all short enough for the lanes. */
+static void hash_run(struct digest_context *context, uint8_t tag, const uint8_t *salts, size_t count, const struct bytes *messages,
+                     uint8_t *digests)
+{
+    size_t rest = count % SHA256_LANES < LANES_MESSAGES_MIN ? count % SHA256_LANES : 0;
+    size_t by_lanes = context->has_lanes ? count - rest : 0;
+
+    if (by_lanes != 0)
+        sha256_lanes_hash(tag, salts, messages, by_lanes, digests);
+    hash_singly(context, tag, salts == NULL ? NULL : salts + by_lanes * SALT_BYTES, count - by_lanes, messages + by_lanes,
+                digests + by_lanes * DIGEST_BYTES);
+}
+
+/* digest_i = SHA-256(tag || salt_i, if there are salts || message_i). */
+static void hash_all(struct digest_context *context, uint8_t tag, const uint8_t *salts, size_t count, const struct bytes *messages,
+                     uint8_t *digests)
+{
+    size_t begin = 0, end;
+
+    while (begin < count) {
+        for (end = begin; end < count && messages[end].size <= LANES_MESSAGE_BYTES_MAX; end++)
+            ;
+        const uint8_t *run_salts = salts == NULL ? NULL : salts + begin * SALT_BYTES;
+        if (end == begin)
+            hash_singly(context, tag, run_salts, (end = begin + 1) - begin, messages + begin, digests + begin * DIGEST_BYTES);
+        else
+            hash_run(context, tag, run_salts, end - begin, messages + begin, digests + begin * DIGEST_BYTES);
+        begin = end;
+    }
+}
+
+/* Folds context->digests to one. context->messages is scratch: the records have been hashed. */
 static void fold(struct digest_context *context, size_t count, uint8_t ret_root[DIGEST_BYTES])
 {
     while (count > 1) {
-        size_t nodes = 0;
-        for (size_t i = 0; i < count; i += TREE_FAN, nodes++) {
-            size_t children = count - i < TREE_FAN ? count - i : TREE_FAN;
-            hash_tagged(context, TAG_NODE, bytes_of(context->digests + i * DIGEST_BYTES, children * DIGEST_BYTES),
-                        bytes_of(NULL, 0), context->digests + nodes * DIGEST_BYTES);
+        size_t nodes = nodes_of(count);
+        for (size_t i = 0; i < nodes; i++) {
+            size_t first = i * TREE_FAN, children = count - first < TREE_FAN ? count - first : TREE_FAN;
+            context->messages[i] = bytes_of(context->digests + first * DIGEST_BYTES, children * DIGEST_BYTES);
         }
+        hash_all(context, TAG_NODE, NULL, nodes, context->messages, context->nodes);
+        memcpy(context->digests, context->nodes, nodes * DIGEST_BYTES);
         count = nodes;
     }
     memcpy(ret_root, context->digests, DIGEST_BYTES);
@@ -150,16 +216,15 @@ truc_status digest_records_root(struct digest_context *context, const uint8_t se
     status = scratch_reserve(context, record_count);
     if (status != TRUC_OK)
         return status;
-    make_salts(context, seed, record_count);
     while (records_next(&payload, &record, &status)) {
         if (count == record_count)
             return TRUC_BAD_BATCH;
-        hash_tagged(context, TAG_RECORD, bytes_of(context->salts + count * SALT_BYTES, SALT_BYTES), record,
-                    context->digests + count * DIGEST_BYTES);
-        count++;
+        context->messages[count++] = record;
     }
     if (status != TRUC_OK || count != record_count)
         return TRUC_BAD_BATCH;
+    make_salts(context, seed, record_count);
+    hash_all(context, TAG_RECORD, context->salts, count, context->messages, context->digests);
     fold(context, count, ret_root);
     return TRUC_OK;
 }

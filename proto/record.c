@@ -48,12 +48,18 @@ static inline uint32_t take_tag(struct reader *r)
     return (uint32_t)tag;
 }
 
+/* A length of one or two bytes is taken here, others the general way. */
 static inline struct bytes take_delimited(struct reader *r)
 {
-    if (r->at != r->end && *r->at < 0x80 && *r->at < reader_left(r)) {
-        struct bytes taken = {r->at + 1, *r->at};
-        r->at += 1 + taken.size;
-        return taken;
+    size_t left = reader_left(r);
+    if (left >= 2) {
+        size_t low = r->at[0], high = r->at[1];
+        size_t prefix = low < 0x80 ? 1 : 2, size = low < 0x80 ? low : (low & 0x7f) | high << 7;
+        if ((low & high) < 0x80 && size <= left - prefix) {
+            struct bytes taken = {r->at + prefix, size};
+            r->at += prefix + size;
+            return taken;
+        }
     }
     return reader_delimited(r);
 }
