@@ -127,11 +127,26 @@ static truc_status complete_of_file(struct feed *feed, struct failure *failure)
     return status;
 }
 
-/* Reads the whole file into the spool. Bad rows are told now: this is the only reading. */
+/* Reads the file once in silence, so that a column it does not have is found before rows are called bad for lacking it. */
+static truc_status look_for_columns(struct feed *feed, struct failure *failure)
+{
+    feed->report = false;
+    truc_status status = open_rows(feed, failure);
+    enum feed_kind kind = FEED_ROW;
+    while (status == TRUC_OK && !feed->columns_checked && kind == FEED_ROW) {
+        kind = next_of_file(feed, failure);
+    }
+    return kind == FEED_FAILED ? failure->status : status;
+}
+
+/* Reads the whole file into the spool. Bad rows are told now: records are made only here. */
 static truc_status fill_spool(struct feed *feed, struct failure *failure)
 {
+    truc_status status = look_for_columns(feed, failure);
     feed->report = true;
-    truc_status status = open_rows(feed, failure);
+    if (status == TRUC_OK) {
+        status = open_rows(feed, failure);
+    }
     if (status == TRUC_OK) {
         status = spool_create(&feed->spool, failure);
     }

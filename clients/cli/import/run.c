@@ -347,12 +347,12 @@ truc_status import_run(struct cli_context *context, const struct import_options 
     truc_status status = prepare(&import, &failure);
     if (status == TRUC_OK && !options->dry_run) {
         status = connect_broker(&import, &failure);
-        if (status == TRUC_OK) {
-            status = check_pass(&import, &failure);
-        }
-        if (status == TRUC_OK) {
-            status = check_lengths(&import, &failure);
-        }
+    }
+    if (status == TRUC_OK) {
+        status = check_pass(&import, &failure);
+    }
+    if (status == TRUC_OK) {
+        status = check_lengths(&import, &failure);
     }
     if (status == TRUC_OK) {
         status = send_pass(&import, &failure);
