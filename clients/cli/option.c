@@ -1,6 +1,7 @@
 #include "clients/cli/option.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -136,7 +137,12 @@ static truc_status option_store(const struct cli_option_set *set, const struct c
 
 /* --- the nearest name ----------------------------------------------------------------------------------------------------- */
 
-/* Edit distance with neighbours swapped counting one (optimal string alignment). */
+static bool same_letter(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+/* Edit distance with neighbours swapped counting one (optimal string alignment); letter case does not count. */
 static size_t distance(const char *a, size_t a_size, const char *b, size_t b_size)
 {
     size_t rows[3][NEAREST_BYTES_MAX + 1];
@@ -148,10 +154,10 @@ static size_t distance(const char *a, size_t a_size, const char *b, size_t b_siz
     for (size_t i = 1; i <= a_size; i++) {
         row[0] = i;
         for (size_t j = 1; j <= b_size; j++) {
-            size_t best = last[j - 1] + (a[i - 1] != b[j - 1]);
+            size_t best = last[j - 1] + !same_letter(a[i - 1], b[j - 1]);
             best = last[j] + 1 < best ? last[j] + 1 : best;
             best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best) {
+            if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) && same_letter(a[i - 2], b[j - 1]) && before[j - 2] + 1 < best) {
                 best = before[j - 2] + 1;
             }
             row[j] = best;
