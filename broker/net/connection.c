@@ -8,12 +8,12 @@
 
 static void receive_done(void *connection);
 
-struct connection *connection_create(struct net *net, nng_stream *stream, bool refused)
+struct connection *net_connection_create(struct net *net, nng_stream *stream, bool refused)
 {
     struct connection *connection = calloc(1, sizeof *connection);
     struct buffer_account *account = buffer_account_create(net->pool, net->options.receive_bytes_max);
     if (connection == NULL || account == NULL || nng_aio_alloc(&connection->receive_aio, receive_done, connection) != 0 ||
-        nng_aio_alloc(&connection->send_aio, connection_send_done, connection) != 0 ||
+        nng_aio_alloc(&connection->send_aio, net_connection_send_done, connection) != 0 ||
         nng_aio_alloc(&connection->try_aio, NULL, NULL) != 0) {
         if (connection != NULL) {
             nng_aio_free(connection->receive_aio); /* never used: no callback to wait for */
@@ -36,7 +36,7 @@ struct connection *connection_create(struct net *net, nng_stream *stream, bool r
     return connection;
 }
 
-void connection_unref(struct connection *connection)
+void net_connection_unref(struct connection *connection)
 {
     if (atomic_fetch_sub(&connection->refs, 1) == 1) {
         pthread_mutex_destroy(&connection->mutex);
@@ -44,7 +44,7 @@ void connection_unref(struct connection *connection)
     }
 }
 
-bool connection_destroy(struct connection *connection)
+bool net_connection_destroy(struct connection *connection)
 {
     if (atomic_load(&connection->refs) != 1) {
         return false; /* somebody is about to find out that it has ended */
@@ -54,19 +54,19 @@ bool connection_destroy(struct connection *connection)
     nng_aio_free(connection->try_aio);
     nng_stream_free(connection->stream);
     intake_fini(&connection->intake);
-    connection_unref(connection);
+    net_connection_unref(connection);
     return true;
 }
 
-void connection_bury_locked(struct connection *connection)
+void net_connection_bury_locked(struct connection *connection)
 {
     if (connection->phase == CONNECTION_ENDED && connection->receive_done && !connection->send_posted && !connection->buried) {
         connection->buried = true;
-        table_remove(connection->net, connection);
+        net_table_remove(connection->net, connection);
     }
 }
 
-void connection_end_locked(struct connection *connection, truc_status status, const char *why)
+void net_connection_end_locked(struct connection *connection, truc_status status, const char *why)
 {
     if (connection->phase == CONNECTION_ENDED) {
         return;
@@ -80,7 +80,7 @@ void connection_end_locked(struct connection *connection, truc_status status, co
     if (connection->receive_waiting) {
         buffer_pool_wake(connection->net->pool); /* nobody else will find out */
     }
-    connection_bury_locked(connection);
+    net_connection_bury_locked(connection);
 }
 
 /* The last act of the receiving side. */
@@ -97,12 +97,12 @@ static void receive_finish(struct connection *connection)
     if (!connection->send_posted) {
         send_queue_clear(&connection->out, &unsent);
     }
-    connection_bury_locked(connection);
+    net_connection_bury_locked(connection);
     pthread_mutex_unlock(&connection->mutex);
     send_segments_free(unsent);
 }
 
-void connection_close(struct connection *connection, truc_status status, const char *why)
+void net_connection_close(struct connection *connection, truc_status status, const char *why)
 {
     struct send_segment *done = NULL;
     pthread_mutex_lock(&connection->mutex);
@@ -110,24 +110,24 @@ void connection_close(struct connection *connection, truc_status status, const c
         connection->phase = CONNECTION_CLOSING;
         connection->status = status;
         snprintf(connection->why, sizeof connection->why, "%s", why);
-        connection_push_locked(connection, &done);
+        net_connection_push_locked(connection, &done);
     }
     pthread_mutex_unlock(&connection->mutex);
     send_segments_free(done);
 }
 
-void connection_fail(struct connection *connection, truc_status status, const char *why)
+void net_connection_fail(struct connection *connection, truc_status status, const char *why)
 {
     uint8_t frame[512];
     Truc__V1__Error error = TRUC__V1__ERROR__INIT;
     error.status = (uint32_t)status;
     error.message = (char *)why;
     size_t size = frame_encode(frame, sizeof frame, FRAME_ERROR, 0, &error.base, 0);
-    connection_send(connection, bytes_of(frame, size), bytes_of(NULL, 0), NULL, NULL);
-    connection_close(connection, status, why);
+    net_connection_send(connection, bytes_of(frame, size), bytes_of(NULL, 0), NULL, NULL);
+    net_connection_close(connection, status, why);
 }
 
-void connection_receive_next(struct connection *connection)
+void net_connection_receive_next(struct connection *connection)
 {
     uint8_t *at = NULL;
     size_t size = 0;
@@ -135,7 +135,7 @@ void connection_receive_next(struct connection *connection)
     bool finish = false;
     pthread_mutex_lock(&connection->mutex);
     if (status == TRUC_NO_MEMORY) {
-        connection_end_locked(connection, status, "no memory to receive");
+        net_connection_end_locked(connection, status, "no memory to receive");
     }
     if (connection->phase == CONNECTION_ENDED) {
         finish = true;
@@ -154,7 +154,7 @@ void connection_receive_next(struct connection *connection)
     }
 }
 
-void connection_resume(struct connection *connection)
+void net_connection_resume(struct connection *connection)
 {
     uint8_t *at;
     size_t size;
@@ -169,7 +169,7 @@ void connection_resume(struct connection *connection)
     }
     pthread_mutex_unlock(&connection->mutex);
     if (resume) {
-        connection_receive_next(connection);
+        net_connection_receive_next(connection);
     }
 }
 
@@ -188,7 +188,7 @@ static void cut_frames(struct connection *connection)
         callbacks->frame(connection->session, &frame, intake->buffer);
     }
     if (status != TRUC_OK) {
-        connection_fail(connection, status, why);
+        net_connection_fail(connection, status, why);
     }
 }
 
@@ -199,9 +199,9 @@ static void receive_done(void *context)
     size_t size = nng_aio_count(connection->receive_aio);
     pthread_mutex_lock(&connection->mutex);
     if (failure == NNG_ECONNSHUT || failure == NNG_ECLOSED) {
-        connection_end_locked(connection, TRUC_CLOSED, "closed by the peer");
+        net_connection_end_locked(connection, TRUC_CLOSED, "closed by the peer");
     } else if (failure != 0) {
-        connection_end_locked(connection, TRUC_IO, nng_strerror(failure));
+        net_connection_end_locked(connection, TRUC_IO, nng_strerror(failure));
     }
     enum connection_phase phase = connection->phase;
     pthread_mutex_unlock(&connection->mutex);
@@ -217,7 +217,7 @@ static void receive_done(void *context)
         connection->intake.begin = connection->intake.end; /* thrown away */
     }
     atomic_store(&connection->partial, intake_is_partial(&connection->intake));
-    connection_receive_next(connection);
+    net_connection_receive_next(connection);
 }
 
 static void peer_name(nng_stream *stream, char *text, size_t size)
@@ -241,18 +241,18 @@ static void peer_name(nng_stream *stream, char *text, size_t size)
     }
 }
 
-void connection_start(struct connection *connection)
+void net_connection_start(struct connection *connection)
 {
     struct net *net = connection->net;
     if (connection->refused) {
-        connection_fail(connection, TRUC_TOO_MANY, "as many connections as the broker allows are open");
+        net_connection_fail(connection, TRUC_TOO_MANY, "as many connections as the broker allows are open");
     } else {
         char peer[64];
         peer_name(connection->stream, peer, sizeof peer);
         connection->session = net->callbacks.opened(net->callbacks.context, connection->number, peer);
         if (connection->session == NULL) {
-            connection_fail(connection, TRUC_NO_MEMORY, "no memory for another connection");
+            net_connection_fail(connection, TRUC_NO_MEMORY, "no memory for another connection");
         }
     }
-    connection_receive_next(connection);
+    net_connection_receive_next(connection);
 }

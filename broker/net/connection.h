@@ -47,31 +47,31 @@ struct connection {
 };
 
 /* Takes the stream over, also on failure. refused: tells TOO_MANY and closes. NULL: no memory. */
-struct connection *connection_create(struct net *net, nng_stream *stream, bool refused);
-/* Begins: opened is called, receiving posted. After table_add; in a callback. */
-void connection_start(struct connection *connection);
+struct connection *net_connection_create(struct net *net, nng_stream *stream, bool refused);
+/* Begins: opened is called, receiving posted. After net_table_add; in a callback. */
+void net_connection_start(struct connection *connection);
 /* Frees one that was never added to the table, or is dead and has no other reference (false: try later). Not in a callback. */
-bool connection_destroy(struct connection *connection);
-void connection_unref(struct connection *connection);
+bool net_connection_destroy(struct connection *connection);
+void net_connection_unref(struct connection *connection);
 
 /* With the mutex held: */
-void connection_end_locked(struct connection *connection, truc_status status, const char *why);
-void connection_bury_locked(struct connection *connection); /* if nothing is under way any more */
+void net_connection_end_locked(struct connection *connection, truc_status status, const char *why);
+void net_connection_bury_locked(struct connection *connection); /* if nothing is under way any more */
 
 /* Sends an ERROR that ends the connection, then closes. */
-void connection_fail(struct connection *connection, truc_status status, const char *why);
-void connection_close(struct connection *connection, truc_status status, const char *why);
+void net_connection_fail(struct connection *connection, truc_status status, const char *why);
+void net_connection_close(struct connection *connection, truc_status status, const char *why);
 
 /* Posts the next receive, or waits for memory, or finishes. By whoever has the receiving side. */
-void connection_receive_next(struct connection *connection);
+void net_connection_receive_next(struct connection *connection);
 /* Takes the receiving side over from a connection that waits. For the keeper. */
-void connection_resume(struct connection *connection);
+void net_connection_resume(struct connection *connection);
 
 /* connection_send.c */
-void connection_send(struct connection *connection, struct bytes head, struct bytes payload, void (*free_payload)(void *owner),
+void net_connection_send(struct connection *connection, struct bytes head, struct bytes payload, void (*free_payload)(void *owner),
                      void *owner);
-void connection_send_done(void *connection); /* callback of send_aio */
+void net_connection_send_done(void *connection); /* callback of send_aio */
 /* With the mutex held: writes what is queued. Segments done with go to *done. */
-void connection_push_locked(struct connection *connection, struct send_segment **done);
+void net_connection_push_locked(struct connection *connection, struct send_segment **done);
 
 #endif

@@ -13,7 +13,7 @@ static void set_parts(nng_aio *aio, const struct send_queue *out)
     nng_aio_set_iov(aio, (unsigned)count, iov);
 }
 
-void connection_push_locked(struct connection *connection, struct send_segment **done)
+void net_connection_push_locked(struct connection *connection, struct send_segment **done)
 {
     struct send_queue *out = &connection->out;
     while (connection->phase != CONNECTION_ENDED && !connection->send_posted && out->size > 0) {
@@ -32,7 +32,7 @@ void connection_push_locked(struct connection *connection, struct send_segment *
             set_parts(connection->send_aio, out);
             nng_stream_send(connection->stream, connection->send_aio);
         } else {
-            connection_end_locked(connection, TRUC_CLOSED, "the peer closed while being sent to");
+            net_connection_end_locked(connection, TRUC_CLOSED, "the peer closed while being sent to");
         }
     }
     if (connection->phase == CONNECTION_CLOSING && out->size == 0 && connection->linger_ms == 0) {
@@ -43,7 +43,7 @@ void connection_push_locked(struct connection *connection, struct send_segment *
     }
 }
 
-void connection_send_done(void *context)
+void net_connection_send_done(void *context)
 {
     struct connection *connection = context;
     struct send_segment *done = NULL;
@@ -51,18 +51,18 @@ void connection_send_done(void *context)
     pthread_mutex_lock(&connection->mutex);
     connection->send_posted = false;
     if (failure != 0) {
-        connection_end_locked(connection, TRUC_CLOSED, "the peer closed while being sent to");
+        net_connection_end_locked(connection, TRUC_CLOSED, "the peer closed while being sent to");
     } else {
         send_queue_consume(&connection->out, nng_aio_count(connection->send_aio), &done);
         atomic_store(&connection->sent_ms, net_now_ms());
     }
-    connection_push_locked(connection, &done);
-    connection_bury_locked(connection);
+    net_connection_push_locked(connection, &done);
+    net_connection_bury_locked(connection);
     pthread_mutex_unlock(&connection->mutex);
     send_segments_free(done);
 }
 
-void connection_send(struct connection *connection, struct bytes head, struct bytes payload, void (*free_payload)(void *owner),
+void net_connection_send(struct connection *connection, struct bytes head, struct bytes payload, void (*free_payload)(void *owner),
                      void *owner)
 {
     struct send_segment *done = NULL;
@@ -74,13 +74,13 @@ void connection_send(struct connection *connection, struct bytes head, struct by
             atomic_store(&connection->sent_ms, net_now_ms()); /* waiting begins now */
         }
         if (out->size + head.size + payload.size > connection->net->options.send_bytes_max) {
-            connection_end_locked(connection, TRUC_BUSY, "the peer does not read what it asked for");
+            net_connection_end_locked(connection, TRUC_BUSY, "the peer does not read what it asked for");
         } else if (!send_queue_copy(out, head) || (free_payload != NULL && !send_queue_own(out, payload, free_payload, owner))) {
-            connection_end_locked(connection, TRUC_NO_MEMORY, "no memory to send");
+            net_connection_end_locked(connection, TRUC_NO_MEMORY, "no memory to send");
         } else {
             queued = true;
         }
-        connection_push_locked(connection, &done);
+        net_connection_push_locked(connection, &done);
     }
     pthread_mutex_unlock(&connection->mutex);
     send_segments_free(done);

@@ -14,27 +14,27 @@ static void judge(struct connection *connection, int64_t now)
         partial_max = NET_HUNGRY_STALL_MS;
     }
     if (connection->out.size > 0 && now - sent > options->stall_timeout_ms) {
-        connection_end_locked(connection, TRUC_TIMED_OUT, "the peer stopped reading");
+        net_connection_end_locked(connection, TRUC_TIMED_OUT, "the peer stopped reading");
     } else if (connection->linger_ms != 0 && now >= connection->linger_ms) {
-        connection_end_locked(connection, connection->status, connection->why);
+        net_connection_end_locked(connection, connection->status, connection->why);
     } else if (connection->phase == CONNECTION_OPEN && partial && now - received > partial_max) {
-        connection_end_locked(connection, TRUC_TIMED_OUT, "the peer stopped in the middle of a frame");
+        net_connection_end_locked(connection, TRUC_TIMED_OUT, "the peer stopped in the middle of a frame");
     } else if (connection->phase == CONNECTION_OPEN && !logged_in && now - connection->opened_ms > options->handshake_timeout_ms) {
         silent = true;
     }
     pthread_mutex_unlock(&connection->mutex);
     if (silent) {
-        connection_fail(connection, TRUC_TIMED_OUT, "no login within the time allowed");
+        net_connection_fail(connection, TRUC_TIMED_OUT, "no login within the time allowed");
     }
 }
 
 static void sweep(struct net *net, int64_t now)
 {
     for (uint32_t slot = 0; slot < atomic_load(&net->slot_high); slot++) {
-        struct connection *connection = table_at(net, slot);
+        struct connection *connection = net_table_at(net, slot);
         if (connection != NULL) {
             judge(connection, now);
-            connection_unref(connection);
+            net_connection_unref(connection);
         }
     }
 }
@@ -42,10 +42,10 @@ static void sweep(struct net *net, int64_t now)
 static void resume_waiting(struct net *net)
 {
     for (uint32_t slot = 0; slot < atomic_load(&net->slot_high); slot++) {
-        struct connection *connection = table_at(net, slot);
+        struct connection *connection = net_table_at(net, slot);
         if (connection != NULL) {
-            connection_resume(connection);
-            connection_unref(connection);
+            net_connection_resume(connection);
+            net_connection_unref(connection);
         }
     }
 }
@@ -82,7 +82,7 @@ static void reap(struct net *net)
     pthread_mutex_unlock(&net->mutex);
     while (dead != NULL) {
         struct connection *next = dead->next_dead;
-        if (!connection_destroy(dead)) {
+        if (!net_connection_destroy(dead)) {
             dead->next_dead = kept;
             kept = dead;
         }

@@ -176,14 +176,14 @@ static void accept_failed(struct listener *listener, int failure)
 static void accepted(struct net *net, nng_stream *stream)
 {
     bool refused = atomic_load(&net->connection_count) >= net->options.connections_max;
-    struct connection *connection = connection_create(net, stream, refused);
+    struct connection *connection = net_connection_create(net, stream, refused);
     if (connection == NULL) {
         return;
     }
-    if (table_add(net, connection, refused)) {
-        connection_start(connection);
+    if (net_table_add(net, connection, refused)) {
+        net_connection_start(connection);
     } else {
-        connection_destroy(connection); /* its aios were never used: nothing to wait for */
+        net_connection_destroy(connection); /* its aios were never used: nothing to wait for */
     }
 }
 

@@ -63,25 +63,28 @@ truc_status net_create(const struct net_options *options, const struct net_callb
     }
     struct net *net = calloc(1, sizeof *net);
     if (net == NULL) {
-        goto no_memory;
+        snprintf(why, NET_WHY_BYTES, "no memory to listen");
+        return TRUC_NO_MEMORY;
     }
     net->options = *options;
     net->callbacks = *callbacks;
     raise_descriptors(&net->options);
     pthread_mutex_init(&net->mutex, NULL);
-    pthread_cond_init(&net->emptied, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&net->emptied, &attributes);
+    pthread_condattr_destroy(&attributes);
     atomic_init(&net->accepting, true);
     net->pool = buffer_pool_create(options->receive_bytes_total_max);
     if (net->pool == NULL || !table_create(net) || pthread_create(&net->keeper, NULL, keeper_run, net) != 0) {
-        goto no_memory;
+        net_close(net);
+        snprintf(why, NET_WHY_BYTES, "no memory to listen");
+        return TRUC_NO_MEMORY;
     }
     net->keeper_runs = true;
     *ret_net = net;
     return TRUC_OK;
-no_memory:
-    net_close(net);
-    snprintf(why, NET_WHY_BYTES, "no memory to listen");
-    return TRUC_NO_MEMORY;
 }
 
 uint32_t net_connections_max(const struct net *net) { return net->options.connections_max; }
@@ -119,15 +122,57 @@ void net_stop_accepting(struct net *net)
     }
 }
 
-static void end_all(struct net *net)
+static void end_all(struct net *net, bool at_once)
 {
     for (uint32_t slot = 0; slot < atomic_load(&net->slot_high); slot++) {
-        struct connection *connection = table_at(net, slot);
-        if (connection != NULL) {
+        struct connection *connection = net_table_at(net, slot);
+        if (connection == NULL) {
+            continue;
+        }
+        if (at_once) {
             pthread_mutex_lock(&connection->mutex);
-            connection_end_locked(connection, TRUC_CLOSED, "the broker stops");
+            net_connection_end_locked(connection, TRUC_CLOSED, "the broker stops");
             pthread_mutex_unlock(&connection->mutex);
-            connection_unref(connection);
+        } else {
+            net_connection_close(connection, TRUC_CLOSED, "the broker stops");
+        }
+        net_connection_unref(connection);
+    }
+}
+
+/* Waits until every connection is gone and freed; false: not within the time. */
+static bool wait_emptied(struct net *net, uint32_t timeout_ms)
+{
+    struct timespec until;
+    bool late = false;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += timeout_ms % 1000 * 1000000L;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    buffer_pool_wake(net->pool);
+    pthread_mutex_lock(&net->mutex);
+    while ((net->slots_used > 0 || net->dead != NULL) && !late) {
+        late = pthread_cond_timedwait(&net->emptied, &net->mutex, &until) != 0;
+    }
+    bool emptied = net->slots_used == 0 && net->dead == NULL;
+    pthread_mutex_unlock(&net->mutex);
+    return emptied;
+}
+
+void net_shutdown(struct net *net, uint32_t grace_ms)
+{
+    enum { PATIENCE_MS = 60000 };
+    net_stop_accepting(net);
+    for (struct listener *listener = net->listeners; listener != NULL; listener = listener->next) {
+        nng_aio_stop(listener->accept_aio); /* from here on no connection is added */
+    }
+    end_all(net, false);
+    if (!wait_emptied(net, grace_ms)) {
+        end_all(net, true);
+        while (!wait_emptied(net, PATIENCE_MS)) {
         }
     }
 }
@@ -138,17 +183,7 @@ void net_close(struct net *net)
         return;
     }
     if (net->keeper_runs) {
-        net_stop_accepting(net);
-        for (struct listener *listener = net->listeners; listener != NULL; listener = listener->next) {
-            nng_aio_stop(listener->accept_aio); /* from here on no connection is added */
-        }
-        end_all(net);
-        buffer_pool_wake(net->pool);
-        pthread_mutex_lock(&net->mutex);
-        while (net->slots_used > 0 || net->dead != NULL) {
-            pthread_cond_wait(&net->emptied, &net->mutex);
-        }
-        pthread_mutex_unlock(&net->mutex);
+        net_shutdown(net, 0);
         atomic_store(&net->stopping, true);
         buffer_pool_wake(net->pool);
         pthread_join(net->keeper, NULL);
@@ -168,10 +203,10 @@ void net_close(struct net *net)
 
 void net_logged_in(struct net *net, uint64_t number)
 {
-    struct connection *connection = table_find(net, number);
+    struct connection *connection = net_table_find(net, number);
     if (connection != NULL) {
         atomic_store(&connection->logged_in, true);
-        connection_unref(connection);
+        net_connection_unref(connection);
     }
 }
 
@@ -183,23 +218,23 @@ void net_send(struct net *net, uint64_t number, struct bytes copied)
 void net_send_owned(struct net *net, uint64_t number, struct bytes head_copied, struct bytes payload, void (*free_payload)(void *owner),
                     void *owner)
 {
-    struct connection *connection = table_find(net, number);
+    struct connection *connection = net_table_find(net, number);
     if (connection == NULL) {
         if (free_payload != NULL) {
             free_payload(owner);
         }
         return;
     }
-    connection_send(connection, head_copied, payload, free_payload, owner);
-    connection_unref(connection);
+    net_connection_send(connection, head_copied, payload, free_payload, owner);
+    net_connection_unref(connection);
 }
 
 void net_close_connection(struct net *net, uint64_t number)
 {
-    struct connection *connection = table_find(net, number);
+    struct connection *connection = net_table_find(net, number);
     if (connection != NULL) {
-        connection_close(connection, TRUC_CLOSED, "closed by the broker");
-        connection_unref(connection);
+        net_connection_close(connection, TRUC_CLOSED, "closed by the broker");
+        net_connection_unref(connection);
     }
 }
 
@@ -208,17 +243,17 @@ uint32_t net_end_stalled(struct net *net, uint32_t stalled_ms)
     uint32_t ended = 0;
     int64_t now = net_now_ms();
     for (uint32_t slot = 0; slot < atomic_load(&net->slot_high); slot++) {
-        struct connection *connection = table_at(net, slot);
+        struct connection *connection = net_table_at(net, slot);
         if (connection == NULL) {
             continue;
         }
         pthread_mutex_lock(&connection->mutex);
         if (connection->phase != CONNECTION_ENDED && connection->out.size > 0 && now - atomic_load(&connection->sent_ms) > stalled_ms) {
-            connection_end_locked(connection, TRUC_TIMED_OUT, "the peer stopped reading while others wait");
+            net_connection_end_locked(connection, TRUC_TIMED_OUT, "the peer stopped reading while others wait");
             ended++;
         }
         pthread_mutex_unlock(&connection->mutex);
-        connection_unref(connection);
+        net_connection_unref(connection);
     }
     return ended;
 }

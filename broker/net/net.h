@@ -55,7 +55,11 @@ truc_status net_listen(struct net *net, const char *url, char **ret_url, char *w
 
 void net_stop_accepting(struct net *net);
 
-/* Ends all connections, waits for callbacks; not from a callback. NULL is allowed. */
+/* Accepts no more, ends all connections (those that have something to be sent get so long for it), waits for callbacks; from then
+ * on no callback comes, and sending is to nobody. Not from a callback. */
+void net_shutdown(struct net *net, uint32_t grace_ms);
+
+/* Frees it, after a shutdown without grace where there was none. NULL is allowed. */
 void net_close(struct net *net);
 
 /* From now on the connection may send frames up to frame_bytes_max, and is past the handshake timeout. */

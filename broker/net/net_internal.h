@@ -67,12 +67,12 @@ static inline int64_t net_now_ms(void)
 /* table.c */
 
 /* Gives the connection a number and a slot; false when there is none (the connection is then the caller's to free). */
-bool table_add(struct net *net, struct connection *connection, bool refused);
-void table_remove(struct net *net, struct connection *connection);
+bool net_table_add(struct net *net, struct connection *connection, bool refused);
+void net_table_remove(struct net *net, struct connection *connection);
 /* NULL when it is gone; else with a reference. */
-struct connection *table_find(const struct net *net, uint64_t number);
+struct connection *net_table_find(const struct net *net, uint64_t number);
 /* The connection in a slot, with a reference, or NULL. */
-struct connection *table_at(struct net *net, uint32_t slot);
+struct connection *net_table_at(struct net *net, uint32_t slot);
 
 /* listener.c */
 truc_status listener_create(struct net *net, const char *url, struct listener **ret_listener, char *why);

@@ -5,7 +5,7 @@
 
 _Static_assert(NET_CONNECTIONS_MAX + NET_REFUSALS_MAX <= 1 << NET_SLOT_BITS, "a slot's index fits into a number");
 
-bool table_add(struct net *net, struct connection *connection, bool refused)
+bool net_table_add(struct net *net, struct connection *connection, bool refused)
 {
     bool added = false;
     pthread_mutex_lock(&net->mutex);
@@ -29,7 +29,7 @@ bool table_add(struct net *net, struct connection *connection, bool refused)
     return added;
 }
 
-void table_remove(struct net *net, struct connection *connection)
+void net_table_remove(struct net *net, struct connection *connection)
 {
     pthread_mutex_lock(&net->mutex);
     assert(net->slots[connection->slot] == connection);
@@ -46,7 +46,7 @@ void table_remove(struct net *net, struct connection *connection)
     buffer_pool_wake(net->pool);
 }
 
-struct connection *table_at(struct net *net, uint32_t slot)
+struct connection *net_table_at(struct net *net, uint32_t slot)
 {
     pthread_mutex_lock(&net->mutex);
     struct connection *connection = slot < net->slot_count ? net->slots[slot] : NULL;
@@ -57,11 +57,11 @@ struct connection *table_at(struct net *net, uint32_t slot)
     return connection;
 }
 
-struct connection *table_find(const struct net *net, uint64_t number)
+struct connection *net_table_find(const struct net *net, uint64_t number)
 {
-    struct connection *connection = table_at((struct net *)net, (uint32_t)(number & ((1u << NET_SLOT_BITS) - 1)));
+    struct connection *connection = net_table_at((struct net *)net, (uint32_t)(number & ((1u << NET_SLOT_BITS) - 1)));
     if (connection != NULL && connection->number != number) {
-        connection_unref(connection);
+        net_connection_unref(connection);
         return NULL;
     }
     return connection;

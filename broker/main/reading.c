@@ -1,0 +1,150 @@
+#include "broker/main/reading.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/topic.h"
+
+static struct bytes keep(uint8_t **at, struct bytes text)
+{
+    struct bytes kept = bytes_of(*at, text.size);
+    if (text.size > 0) {
+        memcpy(*at, text.data, text.size);
+        *at += text.size;
+    }
+    return kept;
+}
+
+struct reading *reading_create(uint64_t number, const struct core_read_spec *spec)
+{
+    size_t size = spec->pattern.size + spec->key.size + spec->type.size + spec->agency.size + spec->system.size;
+    struct reading *reading = calloc(1, sizeof *reading + size);
+    if (reading == NULL) {
+        return NULL;
+    }
+    uint8_t *at = reading->texts;
+    reading->spec = *spec;
+    reading->spec.pattern = keep(&at, spec->pattern);
+    reading->spec.key = keep(&at, spec->key);
+    reading->spec.type = keep(&at, spec->type);
+    reading->spec.agency = keep(&at, spec->agency);
+    reading->spec.system = keep(&at, spec->system);
+    for (int i = 0; i < 2; i++) {
+        reading->letters[i].event.reader = number;
+    }
+    return reading;
+}
+
+void reading_destroy(struct reading *reading)
+{
+    log_reader_destroy(reading->log_reader);
+    free(reading);
+}
+
+struct bound { /* one end of a range, as asked for */
+    enum core_bound kind;
+    uint64_t number;
+    int64_t time_ns;
+};
+
+struct resolved {
+    uint64_t position, offset;
+};
+
+/* The offset `number` of the topic read, as the lower (inclusive) or upper (exclusive) end of a range of positions. */
+static truc_status resolve_offset(struct log *log, const struct core_read_spec *spec, uint64_t offset, bool lower,
+                                  struct resolved *ret_end, char *why)
+{
+    struct topic_row row;
+    uint8_t name[TOPIC_BYTES_MAX];
+    uint64_t position = 0;
+    truc_status status = log_topic(log, spec->pattern, &row, name);
+    if (status == TRUC_NOT_FOUND && offset == 0) { /* not begun yet: from its beginning, whenever that is */
+        *ret_end = (struct resolved){.position = lower ? spec->head : 0, .offset = 0};
+        return TRUC_OK;
+    }
+    if (status != TRUC_OK) {
+        snprintf(why, LOG_WHY_BYTES, "no topic %.*s", (int)spec->pattern.size, (const char *)spec->pattern.data);
+        return status;
+    }
+    ret_end->offset = offset;
+    if (offset > row.next_offset && lower) {
+        snprintf(why, LOG_WHY_BYTES, "%.*s ends at offset %llu", (int)spec->pattern.size, (const char *)spec->pattern.data,
+                 (unsigned long long)row.next_offset);
+        return TRUC_OUT_OF_RANGE;
+    }
+    if (!lower && offset == 0) {
+        ret_end->position = 0;
+        return TRUC_OK;
+    }
+    /* The upper end is behind the entry that holds the last record wanted. */
+    status = log_find_offset(log, spec->pattern, lower ? offset : offset - 1, &position, why);
+    if (status == TRUC_OUT_OF_RANGE) {
+        ret_end->position = spec->head;
+        return TRUC_OK;
+    }
+    if (status == TRUC_OK) {
+        ret_end->position = lower ? position : position + 1;
+    }
+    return status;
+}
+
+static truc_status resolve(struct log *log, const struct core_read_spec *spec, struct bound bound, bool lower, struct resolved *ret_end,
+                           char *why)
+{
+    truc_status status = TRUC_OK;
+    *ret_end = (struct resolved){.position = 0, .offset = lower ? 0 : UINT64_MAX};
+    switch (bound.kind) {
+    case BOUND_START:
+        break;
+    case BOUND_HEAD:
+        ret_end->position = spec->head;
+        break;
+    case BOUND_POSITION:
+        ret_end->position = bound.number;
+        break;
+    case BOUND_OFFSET:
+        status = resolve_offset(log, spec, bound.number, lower, ret_end, why);
+        break;
+    case BOUND_TIME:
+        status = log_find_time(log, bound.time_ns, &ret_end->position, why);
+        break;
+    }
+    if (ret_end->position > spec->head) {
+        ret_end->position = spec->head;
+    }
+    return status;
+}
+
+void reading_resolve(struct reading *reading, struct log *log, struct letter *letter)
+{
+    char why[LOG_WHY_BYTES] = "";
+    const struct core_read_spec *spec = &reading->spec;
+    struct bound from = {spec->from_kind, spec->from, spec->from_ns}, until = {spec->until_kind, spec->until, spec->until_ns};
+    struct resolved from_end = {0}, until_end = {0};
+    struct log_filter filter = {.pattern = spec->pattern,
+                                .key = spec->key,
+                                .type = spec->type,
+                                .event_since_ns = spec->event_since_ns,
+                                .event_until_ns = spec->event_until_ns,
+                                .agency = spec->agency,
+                                .system = spec->system};
+    /* Backwards, a reading begins at the upper end of its range. */
+    truc_status status = resolve(log, spec, from, !spec->reverse, &from_end, why);
+    if (status == TRUC_OK && spec->follow) {
+        until_end = (struct resolved){UINT64_MAX, UINT64_MAX};
+    } else if (status == TRUC_OK) {
+        status = resolve(log, spec, until, spec->reverse, &until_end, why);
+    }
+    if (status == TRUC_OK) {
+        status = log_reader_create(log, &filter, spec->reverse, &reading->log_reader);
+    }
+    if (status != TRUC_OK) {
+        letter_blame(letter, status, why[0] != '\0' ? why : truc_status_text(status));
+        return;
+    }
+    letter->event.from = from_end.position;
+    letter->event.until = until_end.position;
+    letter->event.from_offset = from_end.offset;
+    letter->event.until_offset = until_end.offset;
+}
