@@ -119,8 +119,9 @@ truc_status files_lock(const char *directory, bool create, int *ret_fd, char *wh
         char holder[32] = "?";
         ssize_t size = pread(fd, holder, sizeof holder - 1, 0);
         holder[size > 0 ? size : 0] = '\0';
+        holder[strspn(holder, "0123456789")] = '\0';
         (void)close(fd);
-        log_why(why, "%s is in use by the process with pid %s", directory, strtok(holder, "\n") != NULL ? holder : "unknown");
+        log_why(why, "%s is in use by the process with pid %s", directory, holder[0] != '\0' ? holder : "unknown");
         return TRUC_LOCKED;
     }
     if (create) {
