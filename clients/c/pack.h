@@ -1,0 +1,15 @@
+/* pack.h: closed batches are compressed by the client's thread, outside the lock, in the order in which they were closed.
+ *
+ * Layer: libtruc. Both functions locked. */
+#ifndef TRUC_CLIENT_PACK_H
+#define TRUC_CLIENT_PACK_H
+
+#include "clients/c/send_batch.h"
+
+/* Client thread: compresses what waits; unlocks meanwhile. */
+void pack_step(truc_client *client);
+
+/* The batch is given up: it is taken out of the list, or its result will be dropped. */
+void pack_forget(truc_client *client, struct send_batch *batch);
+
+#endif

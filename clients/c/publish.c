@@ -1,0 +1,250 @@
+/* publish.c: the way of a record from the application into a batch: the hot path. */
+#include "clients/c/publish.h"
+
+#include <string.h>
+
+#include "clients/c/producer.h"
+#include "clients/c/record_input.h"
+#include "clients/c/sender.h"
+
+/* What a batch adds to its records, at most, beside its head: for checks against the broker's limits. */
+enum { FRAME_MARGIN_BYTES = 1024 };
+
+static truc_status refusal(const struct truc_producer *producer)
+{
+    if (producer->closing)
+        return TRUC_CLOSED;
+    if (producer->state == PRODUCER_FAILED)
+        return producer->failure;
+    return TRUC_OK;
+}
+
+static bool within_limits(const struct truc_producer *producer, size_t size)
+{
+    const struct client_limits *limits = &producer->client->limits;
+
+    return size <= limits->record_bytes_max && size + FRAME_MARGIN_BYTES <= limits->batch_bytes_max &&
+           size + FRAME_MARGIN_BYTES <= limits->frame_bytes_max && size + FRAME_MARGIN_BYTES <= limits->publish_credit_bytes;
+}
+
+static bool has_room(const struct truc_producer *producer, const struct lane *lane, const struct send_batch *batch, size_t size)
+{
+    size_t limit = lane->header_bytes + producer->settings.batch_bytes;
+    size_t growth = batch != NULL ? send_batch_growth(batch, size, limit) : lane_open_bytes(lane, size);
+
+    if (growth > 0 && producer->queue_used > 0 && producer->queue_used + growth > producer->settings.queue_bytes)
+        return false;
+    return producer->outbox == NULL || outbox_has_room(producer->outbox, lane->name_size, size);
+}
+
+/* Waits for room once. TRUC_OK: look again. */
+static truc_status wait_for_room(struct truc_producer *producer, int64_t deadline_ns)
+{
+    truc_client *client = producer->client;
+    bool in_time;
+
+    if (producer->settings.queue_full_error || client_in_callback(client))
+        return TRUC_QUEUE_FULL;
+    /* What fills the queue must be on its way before anybody waits for it. */
+    producer_close_open(producer);
+    sender_pump(client);
+    if (producer->outbox != NULL)
+        client_wake_at(client, 0);
+    if (link_prepare(&client->link)) {
+        (void)pthread_mutex_unlock(&client->lock);
+        link_post(&client->link);
+        (void)pthread_mutex_lock(&client->lock);
+        return TRUC_OK;
+    }
+    producer->callers++;
+    in_time = clock_wait(&producer->room, &client->lock, deadline_ns);
+    producer->callers--;
+    if (producer->closing)
+        (void)pthread_cond_broadcast(&client->changed);
+    return in_time ? TRUC_OK : TRUC_TIMED_OUT;
+}
+
+/* Encodes into the batch and counts the record in. */
+static truc_status append(struct truc_producer *producer, struct lane *lane, struct send_batch *batch, struct record_input *input,
+                          void *opaque, struct waiter *waiter)
+{
+    size_t framed = varint_size(input->encoded_size) + input->encoded_size;
+    struct record_view parsed;
+    uint8_t id[16];
+    uint8_t *at, *record;
+    truc_status status = send_batch_reserve(batch, framed, lane->header_bytes + producer->settings.batch_bytes, &at);
+
+    if (status != TRUC_OK)
+        return status;
+    if (input->needs_id) {
+        uuid7_next(&producer->uuid, id);
+        input->view.id = bytes_of(id, sizeof id);
+    }
+    record = varint_put(at, input->encoded_size);
+    (void)record_encode(&input->view, input->headers, input->header_count, record);
+    if (input->needs_parse && record_parse(bytes_of(record, input->encoded_size), &parsed, NULL) != TRUC_OK)
+        return TRUC_BAD_RECORD;
+    if (producer->outbox != NULL) {
+        uint64_t first = outbox_append(producer->outbox, lane->name, lane->name_size, lane->acked_next + lane->pending_records,
+                                       bytes_of(record, input->encoded_size));
+
+        if (batch->outbox_first > first)
+            batch->outbox_first = first;
+        batch->outbox_end = outbox_end(producer->outbox);
+    }
+    send_batch_commit(batch, framed, waiter != NULL ? (void *)waiter : opaque, waiter != NULL);
+    if (waiter != NULL) {
+        if (batch->gate == NULL)
+            batch->gate = gate_take();
+        waiter->gate = batch->gate;
+        waiter->batch = batch;
+        waiter->index = batch->record_count - 1;
+    }
+    lane->pending_records++;
+    producer_charge(producer, batch);
+    return TRUC_OK;
+}
+
+/* Closes the lane's open batch, which is full, and opens the next. */
+static truc_status next_batch(struct lane *lane, size_t framed, struct send_batch **ret_batch)
+{
+    if (lane->tail != NULL && lane->tail->state == BATCH_OPEN) {
+        lane_close_batch(lane, lane->tail);
+        lane_schedule(lane);
+    }
+    return lane_open_batch(lane, framed, ret_batch);
+}
+
+truc_status publish_recovered(struct truc_producer *producer, struct lane *lane, struct bytes record, uint64_t first, uint64_t end)
+{
+    size_t framed = varint_size(record.size) + record.size;
+    struct send_batch *batch = lane_batch_for(lane, framed);
+    truc_status status = batch != NULL ? TRUC_OK : next_batch(lane, framed, &batch);
+    uint8_t *at;
+
+    if (status == TRUC_OK)
+        status = send_batch_reserve(batch, framed, lane->header_bytes + producer->settings.batch_bytes, &at);
+    if (status != TRUC_OK)
+        return status;
+    at = varint_put(at, record.size);
+    memcpy(at, record.data, record.size);
+    send_batch_commit(batch, framed, NULL, false);
+    batch->urgent = true;
+    batch->outbox_first = first;
+    batch->outbox_end = end;
+    lane->pending_records++;
+    producer_charge(producer, batch);
+    return TRUC_OK;
+}
+
+/* Locked. Finds the batch, waiting for room if need be, and puts the record in. */
+static truc_status put(struct truc_producer *producer, const char *topic, size_t topic_size, struct record_input *input, void *opaque,
+                       struct waiter *waiter, int64_t deadline_ns)
+{
+    size_t framed = varint_size(input->encoded_size) + input->encoded_size;
+    struct lane *lane;
+    struct send_batch *batch;
+    truc_status status;
+    bool fresh = false;
+
+    for (;;) {
+        status = refusal(producer);
+        if (status == TRUC_OK)
+            status = lane_find(producer, topic, topic_size, &lane);
+        if (status != TRUC_OK)
+            return status;
+        if (!within_limits(producer, input->encoded_size))
+            return TRUC_RECORD_TOO_LARGE;
+        batch = lane_batch_for(lane, framed);
+        if (has_room(producer, lane, batch, framed))
+            break;
+        status = wait_for_room(producer, deadline_ns);
+        if (status != TRUC_OK)
+            return status;
+    }
+    fresh = batch == NULL;
+    if (fresh)
+        status = next_batch(lane, framed, &batch);
+    if (status != TRUC_OK)
+        return status;
+    status = append(producer, lane, batch, input, opaque, waiter);
+    if (status != TRUC_OK) {
+        if (batch->record_count == 0)
+            lane_drop_empty(lane, batch);
+        return status;
+    }
+    if (waiter != NULL || producer->settings.linger_ns == 0)
+        batch->urgent = true;
+    else if (fresh)
+        producer_linger(producer, batch);
+    if (batch->urgent)
+        lane_schedule(lane);
+    return TRUC_OK;
+}
+
+truc_status truc_publish(truc_producer *producer, const char *topic, const truc_record *record, void *opaque)
+{
+    struct record_input input;
+    truc_status status;
+
+    if (producer == NULL || topic == NULL)
+        return TRUC_INVALID_ARGUMENT;
+    status = record_input_read(record, &input);
+    if (status != TRUC_OK)
+        return status;
+    (void)pthread_mutex_lock(&producer->client->lock);
+    status = put(producer, topic, strlen(topic), &input, opaque, NULL, CLOCK_NEVER);
+    sender_pump(producer->client);
+    client_unlock(producer->client);
+    return status;
+}
+
+/* The record's outcome will be nobody's: its thread no longer waits. False when it is there after all. */
+static bool give_up(truc_client *client, struct waiter *waiter)
+{
+    bool given_up = false;
+
+    (void)pthread_mutex_lock(&client->lock);
+    if (!atomic_load_explicit(&waiter->done, memory_order_acquire)) {
+        waiter->batch->opaques[waiter->index] = NULL;
+        given_up = true;
+    }
+    (void)pthread_mutex_unlock(&client->lock);
+    return given_up;
+}
+
+truc_status truc_publish_wait(truc_producer *producer, const char *topic, const truc_record *record, int timeout_ms,
+                              truc_delivery *ret_delivery)
+{
+    int64_t deadline_ns = clock_deadline(timeout_ms);
+    struct record_input input;
+    struct waiter waiter = {0};
+    truc_client *client;
+    truc_status status;
+
+    if (producer == NULL || topic == NULL || client_in_callback(producer->client))
+        return TRUC_INVALID_ARGUMENT;
+    client = producer->client;
+    status = record_input_read(record, &input);
+    if (status != TRUC_OK)
+        return status;
+    (void)pthread_mutex_lock(&client->lock);
+    status = put(producer, topic, strlen(topic), &input, NULL, &waiter, deadline_ns);
+    sender_pump(client);
+    client_unlock(client);
+    if (status != TRUC_OK)
+        return status;
+
+    /* Once done, nothing of the producer's is touched any more: it may be gone. */
+    while (!atomic_load_explicit(&waiter.done, memory_order_acquire)) {
+        uint32_t seen = gate_word(waiter.gate);
+
+        if (atomic_load_explicit(&waiter.done, memory_order_acquire))
+            break;
+        if (!gate_wait(waiter.gate, seen, deadline_ns) && give_up(client, &waiter))
+            return TRUC_TIMED_OUT;
+    }
+    if (ret_delivery != NULL && waiter.result.status == TRUC_OK)
+        *ret_delivery = waiter.result;
+    return waiter.result.status;
+}
