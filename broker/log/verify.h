@@ -21,7 +21,8 @@ struct log_verify_report {
 /* Called now and then; returning false cancels (TRUC_CANCELLED). */
 typedef bool log_verify_progress(void *context, const struct log_verify_report *so_far);
 
-/* TRUC_OK, TRUC_DAMAGED (report.bad), TRUC_NOT_FOUND (not a log's directory), TRUC_IO, TRUC_NO_MEMORY. */
+/* TRUC_OK, TRUC_DAMAGED (report.bad), TRUC_NOT_FOUND (not a log's directory), TRUC_LOCKED (a broker has it open), TRUC_CANCELLED,
+ * TRUC_IO, TRUC_NO_MEMORY. */
 truc_status log_verify(const char *directory, log_verify_progress *progress, void *context, struct log_verify_report *ret_report, char *why);
 
 #endif
