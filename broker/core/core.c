@@ -57,7 +57,7 @@ truc_status core_create(const struct core_config *config, struct core **ret_core
     pool_init(&core->producers, sizeof(struct producer), 8);
     pool_init(&core->sequences, sizeof(struct sequence), 12);
     pool_init(&core->connections, sizeof(struct connection), 6);
-    pool_init(&core->readers, sizeof(struct reader), 6);
+    pool_init(&core->readers, sizeof(struct core_reader), 6);
     pool_init(&core->watches, sizeof(struct watch), 6);
     slab_init(&core->names, NAMES_CHUNK_BYTES, 0);
     core->digest = digest_context_create();
@@ -213,7 +213,7 @@ struct core_counts core_counts(const struct core *core)
                                 .producers = core->producers.used,
                                 .sequences = core->sequences.used,
                                 .connections = core->connections.used,
-                                .readers = core->readers.used};
+                                .readers = core->readers_by_number.count};
 }
 
 void core_set_usage(struct core *core, struct core_usage usage)

@@ -53,7 +53,7 @@ void core_request_log_info(struct core *core, struct connection *connection, con
     info.last_append_ns = core->head.last_append_ns;
     info.state = state_text(core);
     info.connection_count = core->connections.used;
-    info.reader_count = core->readers.used;
+    info.reader_count = core->readers_by_number.count;
     info.clock_ns = clock_now(core);
     info.available_bytes = available > core->log_bytes_pending ? available - core->log_bytes_pending : 0;
     answer_message(core, connection, FRAME_LOG_INFO_OK, frame->request_id, &info.base, bytes_of(NULL, 0));

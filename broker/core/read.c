@@ -33,11 +33,11 @@ static bool check_room(const struct wish *wish)
         answer_fatal(core, wish->connection, 0, TRUC_PROTOCOL, "READ with the id of a reader that is still open; give every request its own id");
         return false;
     }
-    if (wish->connection->reader_count < core->config.readers_per_connection_max && core->readers.used < core->config.readers_max)
+    if (wish->connection->reader_count < core->config.readers_per_connection_max && core->readers_by_number.count < core->config.readers_max)
         return true;
     answer_error(core, wish->connection, wish->request_id, refusal_retry(TRUC_TOO_MANY, RETRY_STATE_MS),
                  "%u readers are open on this connection (at most %u) and %u in all (at most %u); close some, or raise the limit in the broker's configuration",
-                 wish->connection->reader_count, core->config.readers_per_connection_max, core->readers.used, core->config.readers_max);
+                 wish->connection->reader_count, core->config.readers_per_connection_max, core->readers_by_number.count, core->config.readers_max);
     return false;
 }
 
