@@ -4,8 +4,8 @@
 
 #include "clients/cli/cli.h"
 
-/* A copy in which each integer member NAME_ns became NAME, a time in UTC (null for 0: never). NULL when out of memory. Nothing but an
- * object's own members is looked at. */
+/* A copy in which each integer member NAME_ns became NAME, a time in UTC (null for 0: never). Nothing but the object's own
+ * members is looked at. NULL when out of memory. */
 json_t *facts_with_times(const json_t *object);
 
 /* One line per member: name, blanks, value. */

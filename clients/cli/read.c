@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/replay_digest.h"
+#include "clients/cli/replay_digest.h"
 #include "proto/topic.h"
 
 enum { FLUSH_BYTES = 256 * 1024, WAIT_MS = 100 };
@@ -32,13 +32,6 @@ truc_status read_check_pattern(struct cli_context *context, const char *pattern)
 
 /* --- callbacks: on libtruc's thread, while the main thread waits ---------------------------------------------------------- */
 
-static truc_status add_to_digest(struct reading *reading, const truc_message *message)
-{
-    (void)reading;
-    (void)message;
-    return TRUC_OK;
-}
-
 static truc_status on_message(void *context, const truc_message *messages, size_t count)
 {
     struct reading *reading = context;
@@ -46,7 +39,7 @@ static truc_status on_message(void *context, const truc_message *messages, size_
     for (size_t i = 0; i < count; i++) {
         message_print(&reading->printer, &messages[i]);
         if (reading->digest != NULL) {
-            truc_status status = add_to_digest(reading, &messages[i]);
+            truc_status status = replay_digest_add(reading->digest, &messages[i]);
             if (status != TRUC_OK) {
                 return status;
             }
@@ -164,6 +157,40 @@ static truc_status finish(struct reading *reading, bool ended)
     return TRUC_OK;
 }
 
+/* --- the digest ----------------------------------------------------------------------------------------------------------- */
+
+static truc_status begin_digest(struct reading *reading, truc_client *client)
+{
+    truc_log_place head = {0};
+    char domain[65] = "";
+    truc_status status = truc_client_log(client, &head, domain);
+    if (status != TRUC_OK) {
+        return cli_error(reading->context, status, "the log's identity for the replay digest");
+    }
+    reading->digest = replay_digest_create(head.log_id, head.generation);
+    if (reading->digest == NULL) {
+        return cli_error(reading->context, TRUC_NO_MEMORY, "the replay digest");
+    }
+    return TRUC_OK;
+}
+
+static truc_status end_digest(struct reading *reading)
+{
+    struct out *out = &reading->context->out;
+    bool json = reading->context->globals.json;
+    uint8_t digest[REPLAY_DIGEST_BYTES];
+    truc_status status = replay_digest_end(reading->digest, digest);
+    if (status != TRUC_OK) {
+        return cli_error(reading->context, status, "the replay digest");
+    }
+    out_text(out, json ? "{\"digest\":\"" : "digest ");
+    out_hex(out, bytes_of(digest, sizeof digest));
+    out_text(out, json ? "\",\"records\":" : " over ");
+    out_u64(out, reading->records);
+    out_text(out, json ? "}\n" : reading->records == 1 ? " record\n" : " records\n");
+    return TRUC_OK;
+}
+
 truc_status read_run(struct cli_context *context, const struct read_request *request)
 {
     struct reading reading = {.context = context, .request = request, .end = TRUC_OK};
@@ -176,8 +203,7 @@ truc_status read_run(struct cli_context *context, const struct read_request *req
         return status;
     }
     message_printer_init(&reading.printer, &context->out, request->shape);
-    if (request->digest && (reading.digest = replay_digest_create()) == NULL) {
-        status = cli_error(context, TRUC_NO_MEMORY, "the replay digest");
+    if (request->digest && (status = begin_digest(&reading, client)) != TRUC_OK) {
         goto done;
     }
     if ((status = truc_options_create(&set)) != TRUC_OK) {
@@ -198,7 +224,7 @@ truc_status read_run(struct cli_context *context, const struct read_request *req
     truc_reader_close(reader);
     status = finish(&reading, ended);
     if (status == TRUC_OK && reading.digest != NULL) {
-        print_digest(&reading);
+        status = end_digest(&reading);
     }
 done:
     truc_free(why);

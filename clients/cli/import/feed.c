@@ -167,7 +167,7 @@ static truc_status fill_spool(struct feed *feed, struct failure *failure)
     return status == TRUC_OK ? spool_sort(feed->spool, failure) : status;
 }
 
-truc_status feed_begin(struct feed *feed, const char *what, bool report, struct failure *failure)
+truc_status import_feed_begin(struct feed *feed, const char *what, bool report, struct failure *failure)
 {
     feed->what = what;
     if (!feed->options.by_time) {

@@ -31,7 +31,7 @@ void feed_destroy(struct feed *feed); /* NULL is allowed */
 
 /* Begins a pass, named for the progress bar. In one with `report`, bad rows go to rejects; in the others they are passed over in silence.
  * A CSV's columns are checked here (mapping_check), another format's at the end of the first pass. */
-truc_status feed_begin(struct feed *feed, const char *what, bool report, struct failure *failure);
+truc_status import_feed_begin(struct feed *feed, const char *what, bool report, struct failure *failure);
 
 /* The next row whose topic is known: ret_built has row, line, topic and, ordered by time, everything. Borrowed until the
  * next call. FEED_FAILED: failure says why, with the line. */

@@ -177,7 +177,7 @@ static truc_status check_pass(struct import *import, struct failure *failure)
 {
     truc_status status = compare_create(import->context, import->context->client, import->topics, import->path, &import->compare, failure);
     if (status == TRUC_OK) {
-        status = feed_begin(import->feed, "checking", false, failure);
+        status = import_feed_begin(import->feed, "checking", false, failure);
     }
     while (status == TRUC_OK) {
         struct built *built;
@@ -211,7 +211,7 @@ static truc_status check_pass(struct import *import, struct failure *failure)
 /* Rows that were stored must still be in the file. */
 static truc_status check_lengths(struct import *import, struct failure *failure)
 {
-    for (size_t i = 0; i < topics_count(import->topics); i++) {
+    for (size_t i = 0; i < import_topics_count(import->topics); i++) {
         const struct topic_state *state = topics_state(import->topics, (uint32_t)i);
         if (state->met < state->stored) {
             return failure_set(failure, TRUC_ROW_CHANGED, "topic %s holds %" PRIu64 " records of producer %s, but %.200s has only %" PRIu64 " rows for it",
@@ -244,7 +244,7 @@ static truc_status send_pass(struct import *import, struct failure *failure)
 {
     import->sending_ns = monotonic_ns();
     import->sending = true;
-    truc_status status = feed_begin(import->feed, import->sender == NULL ? "reading" : "sending", true, failure);
+    truc_status status = import_feed_begin(import->feed, import->sender == NULL ? "reading" : "sending", true, failure);
     while (status == TRUC_OK) {
         struct built *built;
         uint32_t topic;
@@ -295,7 +295,7 @@ static void sum_up(struct import *import)
     summary->rows = feed_rows(import->feed);
     summary->rejected = rejects_count(import->rejects);
     summary->sent = outcome.stored;
-    summary->topics = topics_count(import->topics);
+    summary->topics = import_topics_count(import->topics);
     summary->keys = import->keys.count;
     summary->keys_more = import->keys.more;
     summary->placed = outcome.placed;

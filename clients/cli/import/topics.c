@@ -65,7 +65,7 @@ const char *topics_name(const struct topics *topics, uint32_t topic)
     return (const char *)intern_at(topics->names, topic).data;
 }
 
-size_t topics_count(const struct topics *topics)
+size_t import_topics_count(const struct topics *topics)
 {
     return intern_count(topics->names);
 }

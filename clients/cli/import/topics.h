@@ -21,7 +21,7 @@ truc_status topics_number(struct topics *topics, struct bytes name, uint32_t *re
 
 struct topic_state *topics_state(struct topics *topics, uint32_t topic); /* borrowed until the next topics_number */
 const char *topics_name(const struct topics *topics, uint32_t topic);     /* likewise */
-size_t topics_count(const struct topics *topics);
+size_t import_topics_count(const struct topics *topics);
 
 /* Sets `met` of all topics to zero: a new pass. */
 void topics_restart(struct topics *topics);
