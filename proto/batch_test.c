@@ -237,17 +237,17 @@ static void parse_header_oddities(void **state)
 {
     const char *why;
     (void)state;
-    assert_status(parse_with_header_tail("a0 06 01", &why), TRUC_OK);             /* unknown varint 100 */
+    assert_status(parse_with_header_tail("a0 06 01", &why), TRUC_OK);                /* unknown varint 100 */
     assert_status(parse_with_header_tail("a2 06 02 61 62 a2 06 00", &why), TRUC_OK); /* unknown bytes, twice */
-    assert_status(parse_with_header_tail("a5 06 01 02 03 04", &why), TRUC_OK);    /* unknown fixed32 */
+    assert_status(parse_with_header_tail("a5 06 01 02 03 04", &why), TRUC_OK);       /* unknown fixed32 */
     assert_status(parse_with_header_tail("a1 06 01 02 03 04 05 06 07 08", &why), TRUC_OK);
-    assert_status(parse_with_header_tail("22 00", &why), TRUC_OK);                /* represented, empty: absent */
-    assert_status(parse_with_header_tail("48 03", &why), TRUC_BAD_BATCH);         /* record_count again */
-    assert_status(parse_with_header_tail("22 01", &why), TRUC_BAD_BATCH);         /* cut short */
-    assert_status(parse_with_header_tail("50 01", &why), TRUC_BAD_BATCH);         /* deliver_at as varint */
-    assert_status(parse_with_header_tail("03 04", &why), TRUC_BAD_BATCH);         /* field 0 */
-    assert_status(parse_with_header_tail("a3 06 a4 06", &why), TRUC_BAD_BATCH);   /* a group */
-    assert_status(parse_with_header_tail("80", &why), TRUC_BAD_BATCH);            /* half a tag */
+    assert_status(parse_with_header_tail("22 00", &why), TRUC_OK);              /* represented, empty: absent */
+    assert_status(parse_with_header_tail("48 03", &why), TRUC_BAD_BATCH);       /* record_count again */
+    assert_status(parse_with_header_tail("22 01", &why), TRUC_BAD_BATCH);       /* cut short */
+    assert_status(parse_with_header_tail("50 01", &why), TRUC_BAD_BATCH);       /* deliver_at as varint */
+    assert_status(parse_with_header_tail("03 04", &why), TRUC_BAD_BATCH);       /* field 0 */
+    assert_status(parse_with_header_tail("a3 06 a4 06", &why), TRUC_BAD_BATCH); /* a group */
+    assert_status(parse_with_header_tail("80", &why), TRUC_BAD_BATCH);          /* half a tag */
     assert_status(parse_with_header_tail("80 80 80 80 80 20 00", &why), TRUC_BAD_BATCH);
 }
 
@@ -259,7 +259,8 @@ static void raw_unpacks_into_the_callers_scratch(void **state)
     struct batch_view view;
     struct bytes raw;
     (void)state;
-    assert_status(codec_pack(CODEC_ZSTD, bytes_of(three_records, sizeof three_records), stored, sizeof stored, &stored_size), TRUC_OK);
+    assert_status(codec_pack(CODEC_ZSTD, bytes_of(three_records, sizeof three_records), stored, sizeof stored, &stored_size),
+                  TRUC_OK);
     batch_head_write(out, &fields, CODEC_ZSTD, (uint32_t)stored_size, sizeof three_records, seed);
     memcpy(out + head, stored, stored_size);
     assert_status(batch_parse(bytes_of(out, head + stored_size), &view, NULL), TRUC_OK);

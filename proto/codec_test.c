@@ -111,10 +111,8 @@ static void pack_without_room_or_codec_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(codec_names_are_found_and_others_not),
-        cmocka_unit_test(pack_then_unpack_gives_the_same_bytes),
-        cmocka_unit_test(unpack_altered_bytes_stays_in_bounds),
-        cmocka_unit_test(unpack_second_zstd_frame_is_refused),
+        cmocka_unit_test(codec_names_are_found_and_others_not), cmocka_unit_test(pack_then_unpack_gives_the_same_bytes),
+        cmocka_unit_test(unpack_altered_bytes_stays_in_bounds), cmocka_unit_test(unpack_second_zstd_frame_is_refused),
         cmocka_unit_test(pack_without_room_or_codec_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,7 +62,8 @@ struct payload {
 
 static struct payload make_payload(struct random *random, size_t count, size_t size_max)
 {
-    struct payload payload = {.bytes = malloc(count * (size_max + 10)), .records = calloc(count, sizeof(struct bytes)), .count = count};
+    struct payload payload = {
+        .bytes = malloc(count * (size_max + 10)), .records = calloc(count, sizeof(struct bytes)), .count = count};
     uint8_t *p = payload.bytes;
     assert_non_null(p);
     assert_non_null(payload.records);
@@ -90,7 +91,8 @@ static void model_root(const uint8_t seed[SALT_SEED_BYTES], const struct payload
     assert_non_null(digests);
     model_salts(seed, payload->count, salts);
     for (size_t i = 0; i < payload->count; i++)
-        model_hash(0, salts + i * SALT_BYTES, SALT_BYTES, payload->records[i].data, payload->records[i].size, digests + i * DIGEST_BYTES);
+        model_hash(0, salts + i * SALT_BYTES, SALT_BYTES, payload->records[i].data, payload->records[i].size,
+                   digests + i * DIGEST_BYTES);
     model_fold(digests, payload->count, root);
     free(salts);
     free(digests);
@@ -110,8 +112,8 @@ static void records_root_agrees_with_the_definition(void **state)
             uint8_t seed[SALT_SEED_BYTES], expected[DIGEST_BYTES], root[DIGEST_BYTES];
             random_fill(&random, seed, sizeof seed);
             model_root(seed, &payload, expected);
-            assert_status(
-                digest_records_root(context, seed, bytes_of(payload.bytes, payload.size), (uint32_t)counts[c], root), TRUC_OK);
+            assert_status(digest_records_root(context, seed, bytes_of(payload.bytes, payload.size), (uint32_t)counts[c], root),
+                          TRUC_OK);
             if (memcmp(root, expected, DIGEST_BYTES) != 0)
                 fail_msg("%zu records of up to %zu bytes", counts[c], sizes[s]);
             free_payload(&payload);

@@ -195,12 +195,9 @@ static void parse_layout_is_held_against_the_size(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(directory_of_different_records_has_arrays),
-        cmocka_unit_test(directory_of_equal_columns_is_56_bytes),
-        cmocka_unit_test(directory_buffer_is_reused_without_traces),
-        cmocka_unit_test(build_names_the_bad_record),
-        cmocka_unit_test(build_wrong_count_or_cut_is_refused),
-        cmocka_unit_test(hash_is_keyed_and_zero_for_absent_only),
+        cmocka_unit_test(directory_of_different_records_has_arrays), cmocka_unit_test(directory_of_equal_columns_is_56_bytes),
+        cmocka_unit_test(directory_buffer_is_reused_without_traces), cmocka_unit_test(build_names_the_bad_record),
+        cmocka_unit_test(build_wrong_count_or_cut_is_refused),       cmocka_unit_test(hash_is_keyed_and_zero_for_absent_only),
         cmocka_unit_test(parse_layout_is_held_against_the_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -262,12 +262,9 @@ static void prove_forged_entries_are_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(entry_comes_back_as_written),
-        cmocka_unit_test(entry_every_flipped_bit_is_found),
-        cmocka_unit_test(entry_cut_anywhere_is_damage),
-        cmocka_unit_test(served_entries_follow_one_another),
-        cmocka_unit_test(prove_holds_at_both_evidence_levels),
-        cmocka_unit_test(prove_forged_entries_are_found),
+        cmocka_unit_test(entry_comes_back_as_written),         cmocka_unit_test(entry_every_flipped_bit_is_found),
+        cmocka_unit_test(entry_cut_anywhere_is_damage),        cmocka_unit_test(served_entries_follow_one_another),
+        cmocka_unit_test(prove_holds_at_both_evidence_levels), cmocka_unit_test(prove_forged_entries_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

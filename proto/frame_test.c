@@ -138,9 +138,12 @@ static void encode_without_room_is_zero(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(peek_needs_the_prefix_then_the_rest), cmocka_unit_test(peek_empty_frame_is_complete),
-        cmocka_unit_test(peek_lying_prefix_is_refused),        cmocka_unit_test(encode_then_peek_and_decode),
-        cmocka_unit_test(encode_announces_a_payload_that_follows), cmocka_unit_test(encode_without_room_is_zero),
+        cmocka_unit_test(peek_needs_the_prefix_then_the_rest),
+        cmocka_unit_test(peek_empty_frame_is_complete),
+        cmocka_unit_test(peek_lying_prefix_is_refused),
+        cmocka_unit_test(encode_then_peek_and_decode),
+        cmocka_unit_test(encode_announces_a_payload_that_follows),
+        cmocka_unit_test(encode_without_room_is_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,8 @@
 
 static struct leaf sample(void)
 {
-    struct leaf leaf = {.evidence = 1, .record_count = 100, .position = 7, .base_offset = 300, .append_time_ns = 1591344000000000001};
+    struct leaf leaf = {
+        .evidence = 1, .record_count = 100, .position = 7, .base_offset = 300, .append_time_ns = 1591344000000000001};
     struct random random = {21};
     random_fill(&random, leaf.log_id, LOG_ID_BYTES);
     random_fill(&random, leaf.header_digest, DIGEST_BYTES);

@@ -6,6 +6,8 @@
 #include "proto/directory.h"
 #include "proto/entry.h"
 #include "proto/record.h"
+#include "proto/replay_digest.h"
+#include "proto/uuid7.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +21,8 @@ struct work {
     uint8_t *payload, *buffer, *scratch;
     size_t payload_size, buffer_capacity, scratch_capacity;
     struct digest_context *digests;
+    struct replay_digest *replay;
+    struct uuid7_state uuids;
     uint8_t seed[SALT_SEED_BYTES], secret[HASH_SECRET_BYTES], data[DATA_BYTES_MAX];
     uint64_t sink; /* keeps results alive */
 };
@@ -94,6 +98,28 @@ static void root_by_batch(struct work *w)
     w->sink += root[0];
 }
 
+static void add_to_replay(struct work *w)
+{
+    struct reader r = reader_over(bytes_of(w->payload, w->payload_size));
+    uint8_t value[DIGEST_BYTES];
+    struct bytes record;
+    truc_status status;
+    replay_digest_begin(w->replay, w->seed, 1);
+    for (uint32_t i = 0; records_next(&r, &record, &status); i++)
+        replay_digest_add(w->replay, 1, i, record);
+    replay_digest_value(w->replay, value);
+    w->sink += value[0];
+}
+
+static void generate_ids(struct work *w)
+{
+    uint8_t id[UUID_BYTES];
+    for (size_t i = 0; i < w->record_count; i++) {
+        uuid7_generate(&w->uuids, 1591344000000, id);
+        w->sink += id[15];
+    }
+}
+
 static void write_entry(struct work *w)
 {
     static const uint8_t leaf[LEAF_BYTES_MAX];
@@ -163,7 +189,9 @@ int main(int argc, char **argv)
     w.scratch_capacity = size;
     w.scratch = calloc(1, size);
     w.digests = digest_context_create();
-    if (w.payload == NULL || w.buffer == NULL || w.scratch == NULL || w.digests == NULL) {
+    w.replay = replay_digest_create();
+    uuid7_seed(&w.uuids, (const uint64_t[UUID7_SEED_WORDS]){1, 2, 3, 4});
+    if (w.replay == NULL || w.payload == NULL || w.buffer == NULL || w.scratch == NULL || w.digests == NULL) {
         (void)fputs("out of memory\n", stderr);
         return 1;
     }
@@ -177,12 +205,15 @@ int main(int argc, char **argv)
         measure(&w, "digest_records_root", root_by_record);
     }
     measure(&w, "digest_batch_root", root_by_batch);
+    measure(&w, "replay_digest_add", add_to_replay);
+    measure(&w, "uuid7_generate", generate_ids);
     measure(&w, "entry_write", write_entry);
     measure(&w, "entry_parse", parse_entry);
     measure(&w, "lz4 pack and unpack", lz4_both_ways);
     measure(&w, "zstd pack and unpack", zstd_both_ways);
     printf("(%llu)\n", (unsigned long long)w.sink);
     digest_context_destroy(w.digests);
+    replay_digest_destroy(w.replay);
     free(w.payload);
     free(w.buffer);
     free(w.scratch);

@@ -47,22 +47,22 @@ static void parse_hostile_is_refused_with_its_reason(void **state)
     assert_bad("0a 02 78", "cut short");
     assert_bad("0a ff ff ff ff ff ff ff ff ff 01 78", "cut short");
     assert_bad("0a 01 78 0a 01 79", "twice");
-    assert_bad("0a 01 78 21 01 02 03", "cut short");           /* time */
-    assert_bad("0a 01 78 20 01", "wire type");                 /* time as varint */
-    assert_bad("08 01", "wire type");                          /* id as varint */
-    assert_bad("0a 01 78 38 01", "wire type");                 /* headers as varint */
-    assert_bad("0a 01 78 12 02 c0 80", "type");                /* overlong */
+    assert_bad("0a 01 78 21 01 02 03", "cut short"); /* time */
+    assert_bad("0a 01 78 20 01", "wire type");       /* time as varint */
+    assert_bad("08 01", "wire type");                /* id as varint */
+    assert_bad("0a 01 78 38 01", "wire type");       /* headers as varint */
+    assert_bad("0a 01 78 12 02 c0 80", "type");      /* overlong */
     assert_bad("0a 01 78 1a 01 ff", "key");
-    assert_bad("0a 01 78 00 00", "cut short");                 /* field 0 */
-    assert_bad("0a 01 78 07 00", "cut short");                 /* field 0 */
-    assert_bad("0a 01 78 a3 01 a4 01", "cut short");           /* a group */
-    assert_bad("0a 01 78 a6 01", "cut short");                 /* wire type 6 */
-    assert_bad("0a 01 78 3a 01 0a", "cut short");              /* header cut */
-    assert_bad("0a 01 78 3a 06 0a 01 61 0a 01 61", "twice");   /* header name twice */
+    assert_bad("0a 01 78 00 00", "cut short");               /* field 0 */
+    assert_bad("0a 01 78 07 00", "cut short");               /* field 0 */
+    assert_bad("0a 01 78 a3 01 a4 01", "cut short");         /* a group */
+    assert_bad("0a 01 78 a6 01", "cut short");               /* wire type 6 */
+    assert_bad("0a 01 78 3a 01 0a", "cut short");            /* header cut */
+    assert_bad("0a 01 78 3a 06 0a 01 61 0a 01 61", "twice"); /* header name twice */
     assert_bad("0a 01 78 3a 03 0a 01 ff", "headers");
     assert_bad("0a 01 78 52 03 0a 01 61", "log_id");
     assert_bad("0a 01 78 52 00 52 00", "twice");
-    assert_bad("0a 01 78 52 02 1a 00", "wire type");           /* offset as bytes */
+    assert_bad("0a 01 78 52 02 1a 00", "wire type"); /* offset as bytes */
     assert_bad("0a 01 78 6a 03 0a 01 ff", "enc.algorithm");
     assert_bad("0a 01 78 6a 02 08 01", "wire type");
     assert_bad("0a 01 78 61 00 00 00 00 00 00 00 00 61 00 00 00 00 00 00 00 00", "twice");
@@ -75,7 +75,8 @@ static void parse_unknown_fields_are_kept(void **state)
     const char *why;
     (void)state;
     /* 20: varint, 21: fixed64, 22: bytes, 23: fixed32, each twice over: unknown fields may repeat */
-    assert_status(parse("a0 01 05 0a 01 78 a9 01 01 02 03 04 05 06 07 08 b2 01 02 61 62 bd 01 01 02 03 04 a0 01 05", &view, &why), TRUC_OK);
+    assert_status(parse("a0 01 05 0a 01 78 a9 01 01 02 03 04 05 06 07 08 b2 01 02 61 62 bd 01 01 02 03 04 a0 01 05", &view, &why),
+                  TRUC_OK);
     assert_bytes(view.id, "x");
     assert_status(parse("0a 01 78 3a 09 0a 01 61 12 01 62 a0 01 01", &view, &why), TRUC_OK); /* inside a header */
     assert_bytes(record_header_at(&view, 0).value, "b");
@@ -107,7 +108,7 @@ static void parse_limits_are_exact(void **state)
     static const struct {
         unsigned number;
         size_t size_max;
-    } limits[] = {{1, RECORD_ID_BYTES_MAX},   {2, RECORD_TYPE_BYTES_MAX},  {3, RECORD_KEY_BYTES_MAX}, {5, RECORD_TEXT_BYTES_MAX},
+    } limits[] = {{1, RECORD_ID_BYTES_MAX},   {2, RECORD_TYPE_BYTES_MAX}, {3, RECORD_KEY_BYTES_MAX},  {5, RECORD_TEXT_BYTES_MAX},
                   {6, RECORD_TEXT_BYTES_MAX}, {9, RECORD_TEXT_BYTES_MAX}, {11, RECORD_TEXT_BYTES_MAX}};
     const char *why = NULL;
     (void)state;

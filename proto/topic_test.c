@@ -161,8 +161,8 @@ static void pattern_match_agrees_with_the_model(void **state)
 static void source_forms_are_judged(void **state)
 {
     static const char *const good[] = {"H26.16/portal", "H26/a-b_9", "000.00.16.H26/x", "G22/x", "local/dev", "H37.DN.001/x"};
-    static const char *const bad[] = {"", "/", "H26", "H26/", "/x", "h26/x", "H26./x", ".H26/x", "H26..1/x", "H26.12345/x",
-                                      "H26/X", "H26/a.b", "H26/a/b", "H26/a b", "LOCAL./x", "locals/x"};
+    static const char *const bad[] = {"",         "/",           "H26",   "H26/",    "/x",      "h26/x",   "H26./x",   ".H26/x",
+                                      "H26..1/x", "H26.12345/x", "H26/X", "H26/a.b", "H26/a/b", "H26/a b", "LOCAL./x", "locals/x"};
     struct bytes agency, system;
     const char *why;
     (void)state;

@@ -1,5 +1,5 @@
-#include "proto/utf8.h"
 #include "proto/test_support.h"
+#include "proto/utf8.h"
 
 static bool valid(const char *text)
 {
@@ -27,7 +27,14 @@ static void utf8_malformed_is_refused_wherever_it_stands(void **state)
         "\xed\xa0\x80",     /* surrogate */
         "\xed\xbf\xbf",     /* surrogate */
         "\xf4\x90\x80\x80", /* above U+10FFFF */
-        "\xf5\x80\x80\x80", "\xff", "\xc3", "\xe1\x80", "\xf1\x80\x80", "\xe1\x80\x41", "\xf1\x80\x41\x80", "\xc3\x41",
+        "\xf5\x80\x80\x80",
+        "\xff",
+        "\xc3",
+        "\xe1\x80",
+        "\xf1\x80\x80",
+        "\xe1\x80\x41",
+        "\xf1\x80\x41\x80",
+        "\xc3\x41",
     };
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
