@@ -27,6 +27,9 @@ void buffer_pool_unref(struct buffer_pool *pool)
         return;
     }
     assert(atomic_load(&pool->total) == 0);
+    while (pool->kept_count > 0) {
+        free(pool->kept[--pool->kept_count]);
+    }
     pthread_cond_destroy(&pool->changed);
     pthread_mutex_destroy(&pool->mutex);
     free(pool);
@@ -115,8 +118,48 @@ static void unbook(struct buffer_account *account, uint64_t size)
     }
 }
 
+/* One kept buffer of exactly that capacity, or NULL. */
+static struct net_buffer *kept_take(struct buffer_pool *pool, size_t capacity)
+{
+    struct net_buffer *buffer = NULL;
+    pthread_mutex_lock(&pool->mutex);
+    for (unsigned i = pool->kept_count; i-- > 0 && buffer == NULL;) {
+        if (pool->kept[i]->capacity == capacity) {
+            buffer = pool->kept[i];
+            pool->kept[i] = pool->kept[--pool->kept_count];
+            pool->kept_bytes -= capacity;
+        }
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return buffer;
+}
+
+/* Keeps a buffer, or frees it; the oldest goes when there is no room, so that sizes nobody asks for any more do not stay. */
+static void kept_give(struct buffer_pool *pool, struct net_buffer *buffer)
+{
+    struct net_buffer *oldest = NULL;
+    pthread_mutex_lock(&pool->mutex);
+    if (pool->kept_count > 0 && (pool->kept_count == BUFFERS_KEPT_MAX || pool->kept_bytes + buffer->capacity > BUFFER_BYTES_KEPT_MAX)) {
+        oldest = pool->kept[0];
+        pool->kept_bytes -= oldest->capacity;
+        memmove(&pool->kept[0], &pool->kept[1], --pool->kept_count * sizeof pool->kept[0]);
+    }
+    if (pool->kept_bytes + buffer->capacity <= BUFFER_BYTES_KEPT_MAX) {
+        pool->kept[pool->kept_count++] = buffer;
+        pool->kept_bytes += buffer->capacity;
+        buffer = NULL;
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    free(oldest);
+    free(buffer);
+}
+
 truc_status buffer_take(struct buffer_account *account, size_t capacity, struct net_buffer **ret_buffer)
 {
+    bool large = capacity >= BUFFER_BYTES_LARGE;
+    if (large) {
+        capacity = (capacity + BUFFER_BYTES_LARGE - 1) / BUFFER_BYTES_LARGE * BUFFER_BYTES_LARGE;
+    }
     uint64_t size = sizeof(struct net_buffer) + capacity;
     assert(capacity > 0 && size <= UINT32_MAX);
     if (!book_both(account, size)) {
@@ -127,8 +170,8 @@ truc_status buffer_take(struct buffer_account *account, size_t capacity, struct 
             return TRUC_BUSY;
         }
     }
-    struct net_buffer *buffer = malloc(size);
-    if (buffer == NULL) {
+    struct net_buffer *buffer = large ? kept_take(account->pool, capacity) : NULL;
+    if (buffer == NULL && (buffer = malloc(size)) == NULL) {
         unbook(account, size);
         return TRUC_NO_MEMORY;
     }
@@ -151,7 +194,11 @@ void net_buffer_unref(struct net_buffer *buffer)
     }
     struct buffer_account *account = buffer->account;
     uint64_t size = sizeof *buffer + buffer->capacity;
-    free(buffer);
+    if (buffer->capacity >= BUFFER_BYTES_LARGE) {
+        kept_give(account->pool, buffer);
+    } else {
+        free(buffer);
+    }
     unbook(account, size);
     buffer_account_unref(account);
 }

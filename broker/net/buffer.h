@@ -11,7 +11,10 @@
 #include "broker/net/net.h"
 
 enum {
-    BUFFER_BYTES_GRANTED = 8 * 1024 + 256 /* an account may always hold so much, whatever the total */
+    BUFFER_BYTES_GRANTED = 8 * 1024 + 256, /* an account may always hold so much, whatever the total */
+    BUFFER_BYTES_LARGE = 32 * 1024,        /* from here on capacities are rounded up, and buffers used again */
+    BUFFER_BYTES_KEPT_MAX = 8 * 1024 * 1024,
+    BUFFERS_KEPT_MAX = 32
 };
 
 struct buffer_pool {
@@ -19,9 +22,13 @@ struct buffer_pool {
     uint64_t total_max;
     atomic_ullong total;   /* bytes of all buffers alive */
     atomic_bool hungry;    /* somebody waits for bytes to be given back */
-    pthread_mutex_t mutex; /* with changed and woken: how the keeper is told that bytes came back */
+    pthread_mutex_t mutex; /* with changed and woken: how the keeper is told that bytes came back; and kept */
     pthread_cond_t changed;
     bool woken;
+    /* Large buffers for the next use: fresh pages from the system cost more than what is received into them. */
+    struct net_buffer *kept[BUFFERS_KEPT_MAX];
+    unsigned kept_count;
+    size_t kept_bytes;
 };
 
 struct buffer_account {
