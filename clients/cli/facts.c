@@ -22,16 +22,18 @@ json_t *facts_with_times(const json_t *object)
     const char *name;
     json_object_foreach((json_t *)(uintptr_t)object, name, value)
     {
+        const char *fact_name = name; /* the macro goes on from name and value */
+        json_t *fact = NULL;
         size_t size = strlen(name);
         char shorter[64];
         if (json_is_integer(value) && size > 3 && size < sizeof shorter && strcmp(name + size - 3, "_ns") == 0) {
             snprintf(shorter, sizeof shorter, "%.*s", (int)(size - 3), name);
-            value = time_json((int64_t)json_integer_value(value));
-            name = shorter;
+            fact = time_json((int64_t)json_integer_value(value));
+            fact_name = shorter;
         } else {
-            value = json_incref(value);
+            fact = json_incref(value);
         }
-        if (json_object_set_new(facts, name, value) != 0) {
+        if (json_object_set_new(facts, fact_name, fact) != 0) {
             json_decref(facts);
             return NULL;
         }

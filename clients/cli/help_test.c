@@ -87,7 +87,8 @@ static void pages_begin_with_an_example(void **state)
         assert_memory_equal(out.data + 2, cli_verbs[i]->example, first_line);
         assert_non_null(strstr(out.data, "usage: truc "));
         assert_non_null(strstr(out.data, "exit codes:\n    0 OK"));
-        for (const char *line = out.data; line != NULL && *line != '\0';
+        /* examples are commands, as long as they are */
+        for (const char *line = strstr(out.data, "\n\n"); line != NULL && *line != '\0';
              line = strchr(line, '\n'), line = line != NULL ? line + 1 : NULL) {
             if (strcspn(line, "\n") > 132) {
                 fail_msg("%s: a line of %zu columns", cli_verbs[i]->name, strcspn(line, "\n"));

@@ -411,7 +411,9 @@ static truc_status report(struct pub *pub, truc_status status)
 {
     struct pub_tally *tally = &pub->tally;
     struct cli_context *context = pub->context;
-    if (tally->failed != TRUC_OK) {
+    /* What was still waiting when this side gave up is reported CLOSED; why it gave up has been said. */
+    bool given_up = status != TRUC_OK && tally->failed == TRUC_CLOSED;
+    if (tally->failed != TRUC_OK && !given_up) {
         cli_error(context, tally->failed, "record %" PRIu64 ": %s", tally->failed_number,
                   tally->failed_why[0] != '\0' ? tally->failed_why : truc_status_text(tally->failed));
         status = tally->failed;

@@ -453,7 +453,7 @@ static truc_status read_header(struct csv *csv, struct row *row, struct failure 
             memcpy(why, failure->why, sizeof why);
             return failure_set(failure, TRUC_BAD_ROW, "line 1, which names the columns: %.600s", why);
         }
-        struct bytes name = bytes_of(row->text.data + from, row->text.size - from);
+        struct bytes name = row->text.size > from ? bytes_of(row->text.data + from, row->text.size - from) : bytes_of("", 0);
         char generic[32];
         if (name.size == 0) {
             name = bytes_of(generic, (size_t)snprintf(generic, sizeof generic, "column_%zu", csv->width + 1));
