@@ -243,7 +243,7 @@ size_t kit_read(struct log *log, const char *pattern, uint64_t from, uint64_t un
     struct log_reader *reader;
     char why[LOG_WHY_BYTES] = "";
     KIT_CHECK(log_reader_create(log, &filter, reverse, &reader) == TRUC_OK);
-    static uint8_t out[256 * 1024];
+    static uint8_t out[2 << 20];
     struct log_read read = {.from = from, .until = until, .out = out, .capacity = sizeof out};
     size_t count = 0;
     while (read.from != until) {

@@ -158,8 +158,8 @@ static int by_producer(const void *a, const void *b)
     return by_topic(a, b);
 }
 
-/* Entries of one topic, which stand together: counts them into its row. */
-static truc_status write_topic(struct harvest *harvest, const struct harvest_entry *entries, size_t count, char *why)
+/* Entries of one topic, which stand together: their postings, and what they add to its row. */
+static truc_status write_topic(struct harvest *harvest, struct chunk_writer *writer, const struct harvest_entry *entries, size_t count, char *why)
 {
     struct topic_row row;
     uint32_t topic_id = entries[0].topic_id;
@@ -168,20 +168,27 @@ static truc_status write_topic(struct harvest *harvest, const struct harvest_ent
         log_why(why, "block %llu: an entry of topic %u, which was never created", (unsigned long long)entries[0].block, topic_id);
         return status == TRUC_NOT_FOUND ? TRUC_DAMAGED : status;
     }
+    uint8_t name[TOPIC_BYTES_MAX]; /* what was got is gone once something is put */
+    memcpy(name, row.name.data, row.name.size);
+    row.name.data = name;
     const struct harvest_entry *first = &entries[0], *last = &entries[count - 1];
+    uint64_t previous = row.entry_count > 0 ? row.last_position : NO_POSITION;
     if (row.entry_count == 0) {
         row.first_position = first->position;
         row.created_ns = first->append_time_ns;
+    }
+    for (size_t i = 0; status == TRUC_OK && i < count; i++) {
+        struct posting posting = {.position = entries[i].position, .block = entries[i].block, .base_offset = entries[i].base_offset};
+        status = chunk_add(writer, topic_id, previous, &posting, why);
+        previous = posting.position;
+        row.bytes += entries[i].batch_bytes;
     }
     row.next_offset = last->base_offset + last->record_count;
     row.last_position = last->position;
     row.last_append_ns = last->append_time_ns;
     row.entry_count += count;
-    for (size_t i = 0; i < count; i++) {
-        row.bytes += entries[i].batch_bytes;
-    }
     memcpy(row.last_leaf_hash, last->leaf_hash, DIGEST_BYTES);
-    return derived_put_topic(harvest->derived, harvest->txn, &row, why);
+    return status == TRUC_OK ? derived_put_topic(harvest->derived, harvest->txn, &row, why) : status;
 }
 
 static truc_status write_topics(struct harvest *harvest, char *why)
@@ -192,14 +199,10 @@ static truc_status write_topics(struct harvest *harvest, char *why)
     truc_status status = run_put(harvest->derived, harvest->txn, &run, why);
     qsort(harvest->entries, harvest->count, sizeof *harvest->entries, by_topic);
     for (size_t at = 0, end; status == TRUC_OK && at < harvest->count; at = end) {
-        for (end = at; end < harvest->count && harvest->entries[end].topic_id == harvest->entries[at].topic_id && status == TRUC_OK; end++) {
-            const struct harvest_entry *entry = &harvest->entries[end];
-            struct posting posting = {.position = entry->position, .block = entry->block, .base_offset = entry->base_offset};
-            status = chunk_add(&writer, entry->topic_id, &posting, why);
+        for (end = at + 1; end < harvest->count && harvest->entries[end].topic_id == harvest->entries[at].topic_id;) {
+            end++;
         }
-        if (status == TRUC_OK) {
-            status = write_topic(harvest, &harvest->entries[at], end - at, why);
-        }
+        status = write_topic(harvest, &writer, &harvest->entries[at], end - at, why);
     }
     return status == TRUC_OK ? chunk_flush(&writer, why) : status;
 }

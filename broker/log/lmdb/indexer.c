@@ -21,7 +21,7 @@ struct indexer {
     pthread_cond_t work, progress;
     struct derived_mark mark;
     uint64_t log_bytes;
-    bool stop, failing;
+    bool stop, failing, distrusted;
 };
 
 /* Opens derived.mdb and reads its mark, which must be this log's and not beyond it. */
@@ -112,6 +112,10 @@ static truc_status step(struct indexer *indexer, char *why)
     truc_status status = derived_begin(indexer->derived, true, &txn, why);
     if (status != TRUC_OK) {
         return status;
+    }
+    struct derived_mark stored;
+    if (derived_get_mark(indexer->derived, txn, &stored) == TRUC_OK) {
+        mark.next_run = stored.next_run; /* merges take ids as well */
     }
     harvest_begin(&indexer->harvest, indexer->derived, txn, &mark);
     status = gather(indexer, &access, head_block, why);
@@ -232,6 +236,9 @@ static void *run(void *argument)
         truc_status status = due ? step(indexer, why) : merge_step(&indexer->merge, indexer->derived, &merging, why);
         if (status != TRUC_OK) {
             merging = false;
+            if (status == TRUC_DAMAGED) {
+                indexer_distrust(indexer);
+            }
             failed(indexer, status);
         }
         pthread_mutex_lock(&indexer->lock);
@@ -270,10 +277,20 @@ void indexer_close(struct indexer *indexer)
     }
     harvest_fini(&indexer->harvest);
     derived_close(indexer->derived);
+    if (indexer->distrusted) {
+        (void)derived_remove(indexer->log->derived_path, NULL);
+    }
     pthread_cond_destroy(&indexer->work);
     pthread_cond_destroy(&indexer->progress);
     pthread_mutex_destroy(&indexer->lock);
     free(indexer);
+}
+
+void indexer_distrust(struct indexer *indexer)
+{
+    pthread_mutex_lock(&indexer->lock);
+    indexer->distrusted = true;
+    pthread_mutex_unlock(&indexer->lock);
 }
 
 struct derived_mark indexer_mark(struct indexer *indexer)

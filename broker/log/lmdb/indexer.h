@@ -17,11 +17,14 @@ truc_status indexer_start(struct indexer *indexer, char *why); /* its thread */
 /* Writes what is left, joins, closes. NULL is allowed. */
 void indexer_close(struct indexer *indexer);
 
+/* Somebody came upon damage in it: it is not used for what it gave, and made anew at the next start. Any thread. */
+void indexer_distrust(struct indexer *indexer);
+
 /* How far it goes, and sums up to there. */
 struct derived_mark indexer_mark(struct indexer *indexer);
 struct derived *indexer_derived(struct indexer *indexer);
 
-/* After a commit: the log now has so many bytes in blocks. */
+/* Before a commit: so many bytes in blocks are durable and readable. */
 void indexer_committed(struct indexer *indexer, uint64_t bytes);
 
 #endif

@@ -49,6 +49,9 @@ static truc_status lmdb_commit(struct log *base, const struct log_draft *draft, 
     struct lmdb_log *log = (struct lmdb_log *)base;
     uint64_t size = block_size(draft);
     bool roll = false;
+    if (log->indexer != NULL) { /* not yet at block 0 */
+        indexer_committed(log->indexer, base->bytes);
+    }
     truc_status status = spare_reserve(log->spare, size, &roll, why);
     if (status == TRUC_OK && roll) {
         status = roll_over(log, place->block, place->first_position, why);
@@ -58,9 +61,6 @@ static truc_status lmdb_commit(struct log *base, const struct log_draft *draft, 
     }
     if (status == TRUC_OK) {
         spare_used(log->spare, segment_used(log->current));
-        if (log->indexer != NULL) { /* not yet at block 0 */
-            indexer_committed(log->indexer, base->bytes + size);
-        }
     }
     return status;
 }
@@ -141,18 +141,26 @@ static void lmdb_narrow(const struct log *base, uint64_t position, uint64_t *low
     segments_narrow((struct segments *)&((const struct lmdb_log *)base)->segments, position, low, high);
 }
 
+static truc_status distrust(const struct lmdb_log *log, truc_status status)
+{
+    if (status == TRUC_DAMAGED) {
+        indexer_distrust(log->indexer);
+    }
+    return status;
+}
+
 static truc_status lmdb_postings(const struct log *base, uint32_t topic_id, uint64_t position, bool reverse, struct posting *postings,
                                  size_t max, size_t *ret_count, uint64_t *ret_indexed)
 {
-    struct derived *derived = indexer_derived(((const struct lmdb_log *)base)->indexer);
-    return postings_find(derived, topic_id, position, reverse, postings, max, ret_count, ret_indexed);
+    const struct lmdb_log *log = (const struct lmdb_log *)base;
+    return distrust(log, postings_find(indexer_derived(log->indexer), topic_id, position, reverse, postings, max, ret_count, ret_indexed));
 }
 
 static truc_status lmdb_posting_of_offset(const struct log *base, uint32_t topic_id, uint64_t offset, struct posting *ret_posting,
                                           uint64_t *ret_indexed)
 {
-    struct derived *derived = indexer_derived(((const struct lmdb_log *)base)->indexer);
-    return postings_find_offset(derived, topic_id, offset, ret_posting, ret_indexed);
+    const struct lmdb_log *log = (const struct lmdb_log *)base;
+    return distrust(log, postings_find_offset(indexer_derived(log->indexer), topic_id, offset, ret_posting, ret_indexed));
 }
 
 const struct log_engine log_engine_lmdb = {

@@ -152,7 +152,7 @@ static truc_status copy(struct merge *merge, struct derived *derived, MDB_txn *t
     while (status == TRUC_OK && writer.written < STEP_BYTES && (input = lowest(inputs)) != NULL) {
         struct chunk_reader chunk = chunk_read(input->position, input->value);
         while (status == TRUC_OK && chunk_next(&chunk, &status)) {
-            status = chunk_add(&writer, input->topic_id, &chunk.posting, why);
+            status = chunk_add(&writer, input->topic_id, chunk.previous, &chunk.posting, why);
         }
         merge->topic_id = input->topic_id;
         merge->position = chunk.posting.position + 1;

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { RUN_BYTES = 18, POSTING_BYTES_MAX = 30 };
+enum { RUN_BYTES = 18, POSTING_BYTES_MAX = 40 };
 
 static struct derived_key run_key(uint64_t id)
 {
@@ -83,8 +83,11 @@ truc_status chunk_flush(struct chunk_writer *writer, char *why)
     return status;
 }
 
-truc_status chunk_add(struct chunk_writer *writer, uint32_t topic_id, const struct posting *posting, char *why)
+truc_status chunk_add(struct chunk_writer *writer, uint32_t topic_id, uint64_t previous, const struct posting *posting, char *why)
 {
+    if (writer->written + writer->size > 0 && writer->topic_id == topic_id && writer->last.position != previous) {
+        return TRUC_DAMAGED;
+    }
     if (writer->size > 0 && (writer->topic_id != topic_id || writer->size + POSTING_BYTES_MAX > sizeof writer->bytes)) {
         truc_status status = chunk_flush(writer, why);
         if (status != TRUC_OK) {
@@ -95,6 +98,7 @@ truc_status chunk_add(struct chunk_writer *writer, uint32_t topic_id, const stru
     if (writer->size == 0) {
         writer->topic_id = topic_id;
         writer->first = *posting;
+        p = varint_put(p, previous + 1); /* 0: none */
         p = varint_put(p, posting->block);
         p = varint_put(p, posting->base_offset);
     } else {
@@ -109,7 +113,9 @@ truc_status chunk_add(struct chunk_writer *writer, uint32_t topic_id, const stru
 
 struct chunk_reader chunk_read(uint64_t first_position, struct bytes value)
 {
-    return (struct chunk_reader){.reader = reader_over(value), .posting = {.position = first_position}};
+    struct chunk_reader chunk = {.reader = reader_over(value), .posting = {.position = first_position}};
+    chunk.previous = reader_varint(&chunk.reader) - 1;
+    return chunk;
 }
 
 bool chunk_next(struct chunk_reader *chunk, truc_status *ret_status)
@@ -119,6 +125,7 @@ bool chunk_next(struct chunk_reader *chunk, truc_status *ret_status)
         return false;
     }
     if (chunk->begun) {
+        chunk->previous = chunk->posting.position;
         chunk->posting.position += reader_varint(&chunk->reader);
     }
     chunk->begun = true;
@@ -193,42 +200,91 @@ static truc_status view_step(struct view *view, bool reverse)
     return view_take(view, code, &k, &v);
 }
 
-/* Adds a chunk's postings at or after a position, or before it in falling order. */
-static truc_status take_chunk(const struct view *view, uint64_t position, bool reverse, struct posting *postings, size_t max, size_t *count)
+/* What a search gathers. */
+struct found {
+    struct posting *postings;
+    size_t count, max;
+    uint64_t position;     /* where it began: at or after this, or before it when falling */
+    uint64_t neighbour;    /* the next posting's must be this: rising, the one given last; falling, the one it named before itself */
+    bool linked;           /* neighbour says something */
+};
+
+/* Adds a chunk's postings upwards. The first one taken must follow the last one taken, or what lies before the beginning. */
+static truc_status take_chunk_up(const struct view *view, struct found *found)
 {
     struct chunk_reader chunk = chunk_read(view->position, view->value);
-    truc_status status;
-    if (!reverse) {
-        while (*count < max && chunk_next(&chunk, &status)) {
-            if (chunk.posting.position >= position) {
-                postings[(*count)++] = chunk.posting;
-            }
+    truc_status status = TRUC_OK;
+    while (found->count < found->max && chunk_next(&chunk, &status)) {
+        if (chunk.posting.position < found->position) {
+            continue;
         }
-        return *count < max ? status : TRUC_OK;
-    }
-    /* A chunk is read forwards only: all of it, into a ring of the last ones, then turned around. */
-    struct posting ring[DERIVED_VALUE_BYTES_MAX / 2];
-    size_t held = 0;
-    while (held < sizeof ring / sizeof *ring && chunk_next(&chunk, &status) && chunk.posting.position < position) {
-        ring[held++] = chunk.posting;
-    }
-    while (held > 0 && *count < max) {
-        postings[(*count)++] = ring[--held];
+        bool follows = found->linked ? chunk.previous == found->neighbour
+                                     : chunk.previous == NO_POSITION || chunk.previous < found->position;
+        if (!follows) {
+            return TRUC_DAMAGED; /* there is one between, which was not found */
+        }
+        found->linked = true;
+        found->neighbour = chunk.posting.position;
+        found->postings[found->count++] = chunk.posting;
     }
     return status;
 }
 
-static truc_status find_in_run(struct view *view, uint64_t position, bool reverse, struct posting *postings, size_t max, size_t *count)
+/* The same downwards. A chunk is read upwards only: all of it, then turned around. */
+static truc_status take_chunk_down(const struct view *view, struct found *found)
 {
-    uint64_t seek = reverse ? position - 1 : position; /* position is above 0 when reverse */
+    struct chunk_reader chunk = chunk_read(view->position, view->value);
+    struct posting postings[DERIVED_VALUE_BYTES_MAX / 2];
+    size_t held = 0;
+    truc_status status = TRUC_OK;
+    uint64_t before = chunk.previous;
+    while (held < sizeof postings / sizeof *postings && chunk_next(&chunk, &status) && chunk.posting.position < found->position) {
+        postings[held++] = chunk.posting;
+    }
+    if (status != TRUC_OK || held == 0) {
+        return status;
+    }
+    if (found->linked && postings[held - 1].position != found->neighbour) {
+        return TRUC_DAMAGED;
+    }
+    found->linked = true;
+    found->neighbour = before;
+    while (held > 0 && found->count < found->max) {
+        found->postings[found->count++] = postings[--held];
+    }
+    return TRUC_OK;
+}
+
+static truc_status find_in_run(struct view *view, bool reverse, struct found *found)
+{
+    uint64_t seek = reverse ? found->position - 1 : found->position; /* above 0 when falling: the run begins below it */
     truc_status status = view_seek(view, seek, !reverse);
-    while (status == TRUC_OK && *count < max) {
-        status = take_chunk(view, position, reverse, postings, max, count);
-        if (status == TRUC_OK && *count < max) {
+    while (status == TRUC_OK && found->count < found->max) {
+        status = reverse ? take_chunk_down(view, found) : take_chunk_up(view, found);
+        if (status == TRUC_OK && found->count < found->max) {
             status = view_step(view, reverse);
         }
     }
     return status == TRUC_NOT_FOUND ? TRUC_OK : status;
+}
+
+/* When the index gave all it has, it must have come to the topic's last entry below the mark, or its first. Falling, the first one
+ * found must be the last before the place of beginning, which the one after it would show: it is looked at as well. */
+static truc_status check_end(struct derived *derived, MDB_txn *txn, uint32_t topic_id, bool reverse, const struct found *found)
+{
+    struct topic_row row;
+    truc_status status = derived_get_topic(derived, txn, topic_id, &row);
+    if (status != TRUC_OK || row.entry_count == 0) {
+        return status == TRUC_NOT_FOUND || (status == TRUC_OK && found->count == 0) ? TRUC_OK : TRUC_DAMAGED;
+    }
+    uint64_t last = found->count > 0 ? found->postings[found->count - 1].position : NO_POSITION;
+    if (reverse) {
+        bool top = found->count == 0 || row.last_position >= found->position || found->postings[0].position == row.last_position;
+        bool bottom = found->count == found->max || (found->count == 0 ? row.first_position >= found->position : last == row.first_position);
+        return top && bottom ? TRUC_OK : TRUC_DAMAGED;
+    }
+    bool whole = found->count == found->max || (found->count == 0 ? row.last_position < found->position : last == row.last_position);
+    return whole ? TRUC_OK : TRUC_DAMAGED;
 }
 
 static int compare_runs(const void *a, const void *b)
@@ -277,9 +333,10 @@ truc_status postings_find(struct derived *derived, uint32_t topic_id, uint64_t p
         return status;
     }
     struct run *runs = NULL;
-    size_t run_count = 0, count = 0;
+    size_t run_count = 0;
+    struct found found = {.postings = postings, .max = max, .position = position};
     status = live_runs(derived, txn, &runs, &run_count, ret_indexed);
-    for (size_t n = 0; status == TRUC_OK && n < run_count && count < max; n++) {
+    for (size_t n = 0; status == TRUC_OK && n < run_count && found.count < max; n++) {
         const struct run *run = &runs[reverse ? run_count - 1 - n : n];
         if (reverse ? run->first_position >= position : run->end_position <= position) {
             continue;
@@ -287,14 +344,17 @@ truc_status postings_find(struct derived *derived, uint32_t topic_id, uint64_t p
         struct view view = {.derived = derived, .txn = txn, .topic_id = topic_id};
         status = open_view(&view, run);
         if (status == TRUC_OK) {
-            status = find_in_run(&view, position, reverse, postings, max, &count);
+            status = find_in_run(&view, reverse, &found);
             mdb_cursor_close(view.cursor);
         }
     }
     free(runs);
+    if (status == TRUC_OK) {
+        status = check_end(derived, txn, topic_id, reverse, &found);
+    }
     mdb_txn_abort(txn);
     if (status == TRUC_OK) {
-        *ret_count = count;
+        *ret_count = found.count;
     }
     return status;
 }

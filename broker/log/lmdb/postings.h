@@ -21,6 +21,10 @@ truc_status run_delete(struct derived *derived, MDB_txn *txn, uint64_t id, char 
 /* All runs, by id; free()d by the caller. */
 truc_status runs_list(struct derived *derived, MDB_txn *txn, struct run **ret_runs, size_t *ret_count);
 
+/* Each chunk names the posting before its first one, wherever that is, so that a reader notices when one is missing: a flipped bit
+ * in a key, which no checksum of a value can show. */
+#define NO_POSITION UINT64_MAX
+
 /* Writes the chunks of a run: postings in order of topic, then position. */
 struct chunk_writer {
     struct derived *derived;
@@ -32,13 +36,15 @@ struct chunk_writer {
     uint64_t written;     /* bytes put so far */
     uint8_t bytes[DERIVED_VALUE_BYTES_MAX];
 };
-truc_status chunk_add(struct chunk_writer *writer, uint32_t topic_id, const struct posting *posting, char *why);
+/* previous: the topic's posting before this one, or NO_POSITION. TRUC_DAMAGED when that is not the one added before. */
+truc_status chunk_add(struct chunk_writer *writer, uint32_t topic_id, uint64_t previous, const struct posting *posting, char *why);
 truc_status chunk_flush(struct chunk_writer *writer, char *why); /* writes the open chunk */
 
 /* Reads a chunk's postings one by one. */
 struct chunk_reader {
     struct reader reader;
     struct posting posting;
+    uint64_t previous;    /* the posting's position before this one, or NO_POSITION */
     bool begun;
 };
 struct chunk_reader chunk_read(uint64_t first_position, struct bytes value);

@@ -214,8 +214,10 @@ static truc_status visit_table(struct derived *derived, MDB_txn *txn, enum deriv
         return files_error(code, "reading", "derived.mdb", why);
     }
     MDB_val k, v;
-    truc_status status = TRUC_OK;
-    while (status == TRUC_OK && (code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
+    MDB_stat stat;
+    size_t count = 0;
+    truc_status status = mdb_stat(txn, derived->tables[table], &stat) == 0 ? TRUC_OK : TRUC_DAMAGED;
+    for (; status == TRUC_OK && (code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0; count++) {
         struct bytes key = bytes_of(k.mv_data, k.mv_size), value;
         status = derived_unseal(key, bytes_of(v.mv_data, v.mv_size), &value);
         if (status == TRUC_OK && visit != NULL) {
@@ -223,6 +225,9 @@ static truc_status visit_table(struct derived *derived, MDB_txn *txn, enum deriv
         }
     }
     mdb_cursor_close(cursor);
+    if (status == TRUC_OK && code == MDB_NOTFOUND && count != stat.ms_entries) {
+        status = TRUC_DAMAGED;
+    }
     return status == TRUC_OK && code != MDB_NOTFOUND ? files_error(code, "reading", "derived.mdb", why) : status;
 }
 
