@@ -1,0 +1,573 @@
+#undef NDEBUG /* a test kit that checks nothing in release would be none */
+#include "clients/c/fake_broker.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proto/digest.h"
+#include "proto/entry.h"
+#include "proto/topic.h"
+#include "truc/v1/wire.pb-c.h"
+
+enum { BUFFER_BYTES = FRAME_BYTES_MAX, ENTRIES_PER_FRAME = 8 };
+
+void fake_broker_lock(struct fake_broker *broker)
+{
+    (void)pthread_mutex_lock(&broker->lock);
+}
+
+void fake_broker_unlock(struct fake_broker *broker)
+{
+    (void)pthread_mutex_unlock(&broker->lock);
+}
+
+void fake_broker_disconnect(struct fake_broker *broker)
+{
+    if (broker->connection >= 0)
+        (void)shutdown(broker->connection, SHUT_RDWR);
+}
+
+/* --- answers -------------------------------------------------------------------------------------------------------------- */
+
+static void send_bytes(struct fake_broker *broker, const uint8_t *bytes, size_t size)
+{
+    size_t slice = broker->slice_bytes == 0 ? size : broker->slice_bytes;
+
+    while (size > 0) {
+        ssize_t done = send(broker->connection, bytes, size < slice ? size : slice, MSG_NOSIGNAL);
+
+        if (done <= 0)
+            return;
+        bytes += done;
+        size -= (size_t)done;
+    }
+}
+
+static void answer(struct fake_broker *broker, enum fake_deed deed, enum frame_kind kind, uint64_t id, const ProtobufCMessage *header,
+                   struct bytes payload)
+{
+    uint8_t head[8192];
+    size_t size = frame_encode(head, sizeof head, kind, deed == FAKE_STRANGER ? UINT64_C(1) << 60 : id, header, payload.size);
+    static const uint8_t garbage[64] = {0xff, 0xff, 0xff, 0xff, 0x13, 0x37};
+
+    assert(size > 0);
+    if (deed == FAKE_DROP_AFTER || deed == FAKE_DROP_BEFORE) {
+        fake_broker_disconnect(broker);
+        return;
+    }
+    if (deed == FAKE_GARBAGE) {
+        send_bytes(broker, garbage, sizeof garbage);
+        return;
+    }
+    if (deed == FAKE_DROP_WITHIN) {
+        send_bytes(broker, head, size / 2);
+        fake_broker_disconnect(broker);
+        return;
+    }
+    for (int i = 0; i < (deed == FAKE_TWICE ? 2 : 1); i++) {
+        send_bytes(broker, head, size);
+        if (payload.size > 0)
+            send_bytes(broker, payload.data, payload.size);
+    }
+}
+
+static void refuse(struct fake_broker *broker, enum fake_deed deed, uint64_t id, truc_status status, uint64_t actual)
+{
+    Truc__V1__Error error = TRUC__V1__ERROR__INIT;
+    char text[] = "refused by the test";
+
+    error.status = (uint32_t)status;
+    error.message = text;
+    error.retry_after_ms = broker->retry_after_ms;
+    error.actual = actual;
+    answer(broker, deed, FRAME_ERROR, id, &error.base, bytes_of(NULL, 0));
+}
+
+/* --- session -------------------------------------------------------------------------------------------------------------- */
+
+static void on_hello(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame)
+{
+    Truc__V1__ServerHello hello = TRUC__V1__SERVER_HELLO__INIT;
+    Truc__V1__Limits limits = TRUC__V1__LIMITS__INIT;
+    uint8_t nonce[32] = {1};
+    char domain[] = "test/fake", agent[] = "fake", empty[] = "";
+
+    limits.frame_bytes_max = FRAME_BYTES_MAX;
+    limits.batch_bytes_max = broker->batch_bytes_max;
+    limits.record_bytes_max = RECORD_BYTES_DEFAULT;
+    limits.batch_records_max = BATCH_RECORDS_MAX;
+    limits.batches_in_flight_max = broker->in_flight_max;
+    limits.publish_credit_bytes = broker->credit_bytes;
+    limits.read_credit_bytes_max = 8 * 1024 * 1024;
+    limits.readers_max = 16;
+    hello.magic = 0x54525543;
+    hello.version = 1;
+    hello.nonce = (ProtobufCBinaryData){32, nonce};
+    hello.domain = domain;
+    hello.agent = agent;
+    hello.checkpoint = empty;
+    hello.log_id = (ProtobufCBinaryData){LOG_ID_BYTES, broker->log_id};
+    hello.generation = broker->generation;
+    hello.durable_position = broker->entry_count - broker->durable_back;
+    hello.limits = &limits;
+    broker->outstanding_bytes = 0;
+    answer(broker, deed, FRAME_HELLO_OK, frame->request_id, &hello.base, bytes_of(NULL, 0));
+}
+
+static void on_producer_open(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame)
+{
+    uint8_t memory[4096];
+    struct arena arena = {memory, memory + sizeof memory};
+    const char *why;
+    const Truc__V1__ProducerOpen *open = frame_header_decode(&arena, &truc__v1__producer_open__descriptor, frame->header, &why);
+    Truc__V1__ProducerOk ok = TRUC__V1__PRODUCER_OK__INIT;
+    Truc__V1__TopicSequence rows[FAKE_TOPICS_MAX], *pointers[FAKE_TOPICS_MAX];
+    struct fake_producer *producer = NULL;
+
+    assert(open != NULL);
+    for (size_t i = 0; i < broker->producer_count; i++) {
+        if (open->resume_id != 0 ? broker->producers[i].id == open->resume_id
+                                 : open->name[0] != '\0' && strcmp(open->name, broker->producers[i].name) == 0)
+            producer = &broker->producers[i];
+    }
+    if (open->resume_id != 0) {
+        if (producer == NULL || producer->gone) {
+            refuse(broker, deed, frame->request_id, TRUC_UNKNOWN_PRODUCER, 0);
+            return;
+        }
+        if (producer->epoch != open->resume_epoch) {
+            refuse(broker, deed, frame->request_id, TRUC_FENCED, 0);
+            return;
+        }
+    } else {
+        if (producer == NULL) {
+            assert(broker->producer_count < FAKE_PRODUCERS_MAX);
+            producer = &broker->producers[broker->producer_count++];
+            producer->id = broker->producer_count;
+            (void)snprintf(producer->name, sizeof producer->name, "%s", open->name);
+        }
+        producer->epoch++;
+    }
+    ok.producer_id = producer->id;
+    ok.epoch = producer->epoch;
+    for (size_t i = 0; i < broker->lane_count; i++) {
+        if (broker->lanes[i].producer_id != producer->id)
+            continue;
+        truc__v1__topic_sequence__init(&rows[ok.n_sequences]);
+        rows[ok.n_sequences].topic = broker->lanes[i].topic;
+        rows[ok.n_sequences].next_sequence = broker->lanes[i].next_sequence;
+        pointers[ok.n_sequences] = &rows[ok.n_sequences];
+        ok.n_sequences++;
+    }
+    ok.sequences = pointers;
+    answer(broker, deed, FRAME_PRODUCER_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
+}
+
+/* --- publish -------------------------------------------------------------------------------------------------------------- */
+
+static struct fake_lane *lane_of(struct fake_broker *broker, uint64_t producer_id, struct bytes topic)
+{
+    struct fake_lane *lane;
+
+    for (size_t i = 0; i < broker->lane_count; i++) {
+        if (broker->lanes[i].producer_id == producer_id && bytes_equal(bytes_of_text(broker->lanes[i].topic), topic))
+            return &broker->lanes[i];
+    }
+    assert(broker->lane_count < FAKE_TOPICS_MAX);
+    lane = &broker->lanes[broker->lane_count++];
+    lane->producer_id = producer_id;
+    memcpy(lane->topic, topic.data, topic.size);
+    return lane;
+}
+
+static struct fake_topic *topic_of(struct fake_broker *broker, struct bytes name)
+{
+    struct fake_topic *topic;
+
+    for (size_t i = 0; i < broker->topic_count; i++) {
+        if (bytes_equal(bytes_of_text(broker->topics[i].name), name))
+            return &broker->topics[i];
+    }
+    assert(broker->topic_count < FAKE_TOPICS_MAX);
+    topic = &broker->topics[broker->topic_count++];
+    memcpy(topic->name, name.data, name.size);
+    return topic;
+}
+
+static void store(struct fake_broker *broker, const struct batch_view *batch, uint64_t *ret_position, uint64_t *ret_offset)
+{
+    struct fake_topic *topic = topic_of(broker, batch->topic);
+    struct fake_entry *entry = &broker->entries[broker->entry_count];
+    struct leaf leaf = {.evidence = EVIDENCE_RECORD, .record_count = batch->record_count, .position = broker->entry_count,
+                        .base_offset = topic->next_offset, .append_time_ns = (int64_t)broker->entry_count + 1, .topic = batch->topic};
+    uint8_t encoded[LEAF_BYTES_MAX], *scratch = NULL;
+    size_t capacity = 0;
+    struct bytes raw;
+    struct entry_fields fields = {1, batch->record_count, batch->epoch, batch->producer_id, batch->first_sequence};
+    truc_status status;
+
+    assert(broker->entry_count < FAKE_ENTRIES_MAX);
+    memcpy(leaf.log_id, broker->log_id, LOG_ID_BYTES);
+    status = batch_raw(batch, &scratch, &capacity, &raw);
+    assert(status == TRUC_OK);
+    status = batch_root(broker->digests, batch, EVIDENCE_RECORD, raw, leaf.records_root);
+    assert(status == TRUC_OK);
+    (void)status;
+    digest_header(broker->digests, batch->header, leaf.header_digest);
+    leaf_write(&leaf, encoded);
+    entry->size = entry_served_size(leaf_size(batch->topic.size), batch->encoded.size);
+    entry->bytes = malloc(entry_size(leaf_size(batch->topic.size), batch->encoded.size, 0));
+    assert(entry->bytes != NULL);
+    entry_write(entry->bytes, &fields, bytes_of(encoded, leaf_size(batch->topic.size)), batch->encoded, bytes_of(NULL, 0));
+    entry->position = broker->entry_count;
+    memcpy(entry->topic, batch->topic.data, batch->topic.size);
+    free(scratch);
+    *ret_position = broker->entry_count++;
+    *ret_offset = topic->next_offset;
+    topic->next_offset += batch->record_count;
+    broker->record_count += batch->record_count;
+}
+
+static void on_publish(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame)
+{
+    Truc__V1__PublishOk ok = TRUC__V1__PUBLISH_OK__INIT;
+    struct batch_view batch;
+    struct fake_lane *lane;
+    struct fake_producer *producer = NULL;
+    const char *why;
+    truc_status status = batch_parse(frame->payload, &batch, &why);
+
+    broker->publishes++;
+    if (status == TRUC_OK && frame->payload.size > broker->batch_bytes_max)
+        status = TRUC_BATCH_TOO_LARGE;
+    for (size_t i = 0; i < broker->producer_count && status == TRUC_OK; i++) {
+        if (broker->producers[i].id == batch.producer_id)
+            producer = &broker->producers[i];
+    }
+    if (status == TRUC_OK)
+        status = producer == NULL || producer->gone ? TRUC_UNKNOWN_PRODUCER : producer->epoch != batch.epoch ? TRUC_FENCED : TRUC_OK;
+    if (status == TRUC_OK && deed == FAKE_REFUSE)
+        status = broker->refuse_status;
+    if (status != TRUC_OK) {
+        refuse(broker, FAKE_NORMAL, frame->request_id, status, 0);
+        return;
+    }
+    lane = lane_of(broker, batch.producer_id, batch.topic);
+    if (batch.first_sequence + batch.record_count <= lane->next_sequence) {
+        /* The original place is looked for; the real broker remembers the last ones only. */
+        for (size_t i = 0; i < broker->entry_count; i++) {
+            struct reader served = reader_over(bytes_of(broker->entries[i].bytes, broker->entries[i].size));
+            struct entry_view view;
+            struct leaf leaf;
+
+            if (entry_served_next(&served, &view, &status) && view.fields.producer_id == batch.producer_id &&
+                view.fields.first_sequence == batch.first_sequence && bytes_equal(bytes_of_text(broker->entries[i].topic), batch.topic) &&
+                leaf_parse(view.leaf, &leaf) == TRUC_OK) {
+                ok.position = leaf.position;
+                ok.base_offset = leaf.base_offset;
+                ok.duplicate = true;
+                answer(broker, deed, FRAME_PUBLISH_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
+                return;
+            }
+        }
+        refuse(broker, FAKE_NORMAL, frame->request_id, TRUC_DUPLICATE, 0);
+        return;
+    }
+    if (batch.first_sequence != lane->next_sequence) {
+        refuse(broker, FAKE_NORMAL, frame->request_id, TRUC_OUT_OF_SEQUENCE, lane->next_sequence);
+        return;
+    }
+    status = broker->judge != NULL ? broker->judge(broker->context, &batch) : TRUC_OK;
+    if (status != TRUC_OK) {
+        refuse(broker, deed, frame->request_id, status, 0);
+        return;
+    }
+    lane->next_sequence += batch.record_count;
+    store(broker, &batch, &ok.position, &ok.base_offset);
+    answer(broker, deed, FRAME_PUBLISH_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
+}
+
+/* --- reading -------------------------------------------------------------------------------------------------------------- */
+
+static void end_reader(struct fake_broker *broker, truc_status status)
+{
+    Truc__V1__ReadEnd end = TRUC__V1__READ_END__INIT;
+    char empty[] = "";
+
+    end.status = (uint32_t)status;
+    end.message = empty;
+    end.next_position = broker->reader_position;
+    answer(broker, FAKE_NORMAL, FRAME_READ_END, broker->reader_id, &end.base, bytes_of(NULL, 0));
+    broker->reader_id = 0;
+}
+
+/* Sends what the credit allows. */
+static void serve(struct fake_broker *broker, enum fake_deed deed)
+{
+    static uint8_t payload[FRAME_BYTES_MAX];
+
+    while (broker->reader_id != 0 && broker->reader_credit > 0) {
+        Truc__V1__ReadData data = TRUC__V1__READ_DATA__INIT;
+        uint64_t until = broker->reader_follow ? broker->entry_count : broker->reader_until;
+        size_t size = 0;
+
+        while (data.entry_count < ENTRIES_PER_FRAME && broker->reader_position != until) {
+            uint64_t position = broker->reader_reverse ? broker->reader_position - 1 : broker->reader_position;
+            const struct fake_entry *entry = &broker->entries[position];
+
+            broker->reader_position = broker->reader_reverse ? position : position + 1;
+            if (!pattern_match(bytes_of_text(broker->reader_pattern), bytes_of_text(entry->topic)))
+                continue;
+            if (size + entry->size > sizeof payload)
+                break;
+            memcpy(payload + size, entry->bytes, entry->size);
+            if (position == broker->damage_position)
+                payload[size + entry->size - 9] ^= 1;
+            size += entry->size;
+            data.entry_count++;
+        }
+        if (size > 0) {
+            data.next_position = broker->reader_position;
+            data.durable_position = broker->entry_count;
+            broker->reader_credit -= (int64_t)size;
+            answer(broker, deed, FRAME_READ_DATA, broker->reader_id, &data.base, bytes_of(payload, size));
+            deed = FAKE_NORMAL;
+        }
+        if (broker->reader_position == until) {
+            if (!broker->reader_follow)
+                end_reader(broker, TRUC_OK);
+            return;
+        }
+    }
+}
+
+static uint64_t bound_of(const struct fake_broker *broker, const Truc__V1__Bound *bound, uint64_t absent)
+{
+    uint64_t position = bound == NULL ? absent : bound->at_case == TRUC__V1__BOUND__AT_POSITION ? bound->position : broker->entry_count;
+
+    return position < broker->entry_count ? position : broker->entry_count;
+}
+
+static void on_read(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame)
+{
+    uint8_t memory[8192];
+    struct arena arena = {memory, memory + sizeof memory};
+    const char *why;
+    const Truc__V1__Read *read = frame_header_decode(&arena, &truc__v1__read__descriptor, frame->header, &why);
+    Truc__V1__ReadOk ok = TRUC__V1__READ_OK__INIT;
+
+    assert(read != NULL);
+    if (deed == FAKE_REFUSE) {
+        refuse(broker, FAKE_NORMAL, frame->request_id, broker->refuse_status, 0);
+        return;
+    }
+    broker->reader_id = frame->request_id;
+    broker->reader_reverse = read->reverse;
+    broker->reader_follow = read->follow;
+    broker->reader_credit = (int64_t)read->credit_bytes;
+    (void)snprintf(broker->reader_pattern, sizeof broker->reader_pattern, "%s", read->pattern);
+    broker->reader_position = bound_of(broker, read->from, read->reverse ? broker->entry_count : 0);
+    broker->reader_until = bound_of(broker, read->until, read->reverse ? 0 : broker->entry_count);
+    ok.from_position = broker->reader_position;
+    ok.until_position = read->follow ? UINT64_MAX : broker->reader_until;
+    ok.durable_position = broker->entry_count;
+    answer(broker, FAKE_NORMAL, FRAME_READ_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
+    serve(broker, deed);
+}
+
+static void on_credit(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame)
+{
+    uint8_t memory[256];
+    struct arena arena = {memory, memory + sizeof memory};
+    const char *why;
+    const Truc__V1__Credit *credit = frame_header_decode(&arena, &truc__v1__credit__descriptor, frame->header, &why);
+
+    assert(credit != NULL);
+    if (frame->request_id != broker->reader_id)
+        return;
+    broker->reader_credit += (int64_t)credit->bytes;
+    serve(broker, deed);
+}
+
+/* --- the thread ------------------------------------------------------------------------------------------------------------- */
+
+static void handle(struct fake_broker *broker, const struct frame *frame)
+{
+    enum fake_deed deed = broker->deed != NULL ? broker->deed(broker->context, broker, frame) : FAKE_NORMAL;
+    Truc__V1__LoginOk login = TRUC__V1__LOGIN_OK__INIT;
+    Truc__V1__Pong pong = TRUC__V1__PONG__INIT;
+
+    broker->frames++;
+    if (deed == FAKE_DROP_BEFORE) {
+        fake_broker_disconnect(broker);
+        return;
+    }
+    if (deed == FAKE_SILENT)
+        return;
+    switch (frame->kind) {
+    case FRAME_HELLO:
+        if (deed == FAKE_REFUSE)
+            refuse(broker, FAKE_NORMAL, frame->request_id, broker->refuse_status, 0);
+        else
+            on_hello(broker, deed, frame);
+        break;
+    case FRAME_LOGIN:
+        answer(broker, deed, FRAME_LOGIN_OK, frame->request_id, &login.base, bytes_of(NULL, 0));
+        break;
+    case FRAME_PING:
+        answer(broker, deed, FRAME_PONG, frame->request_id, &pong.base, frame->payload);
+        break;
+    case FRAME_PRODUCER_OPEN:
+        if (deed == FAKE_REFUSE)
+            refuse(broker, FAKE_NORMAL, frame->request_id, broker->refuse_status, 0);
+        else
+            on_producer_open(broker, deed, frame);
+        break;
+    case FRAME_PUBLISH:
+        on_publish(broker, deed, frame);
+        if (broker->reader_follow)
+            serve(broker, FAKE_NORMAL);
+        break;
+    case FRAME_READ:
+        on_read(broker, deed, frame);
+        break;
+    case FRAME_CREDIT:
+        on_credit(broker, deed, frame);
+        break;
+    case FRAME_CANCEL:
+        if (frame->request_id == broker->reader_id)
+            end_reader(broker, TRUC_CANCELLED);
+        break;
+    default:
+        refuse(broker, FAKE_NORMAL, frame->request_id, TRUC_UNSUPPORTED, 0);
+    }
+}
+
+/* Cuts what arrived into frames and handles them. False: the connection cannot go on. */
+static bool handle_arrived(struct fake_broker *broker, uint8_t *buffer, size_t *size)
+{
+    size_t start = 0;
+
+    for (;;) {
+        struct frame frame;
+        size_t frame_size = 0;
+        const char *why;
+
+        if (frame_peek(bytes_of(buffer + start, *size - start), FRAME_BYTES_MAX, &frame, &frame_size, &why) != TRUC_OK)
+            return false;
+        if (frame_size == 0 || frame_size > *size - start)
+            break;
+        fake_broker_lock(broker);
+        handle(broker, &frame);
+        fake_broker_unlock(broker);
+        start += frame_size;
+    }
+    memmove(buffer, buffer + start, *size - start);
+    *size -= start;
+    return true;
+}
+
+static void converse(struct fake_broker *broker, uint8_t *buffer)
+{
+    size_t size = 0;
+
+    for (;;) {
+        ssize_t count = recv(broker->connection, buffer + size, BUFFER_BYTES - size, 0);
+
+        if (count <= 0)
+            return;
+        size += (size_t)count;
+        if (!handle_arrived(broker, buffer, &size))
+            return;
+    }
+}
+
+static void *run(void *argument)
+{
+    struct fake_broker *broker = argument;
+    uint8_t *buffer = malloc(BUFFER_BYTES);
+
+    assert(buffer != NULL);
+    for (;;) {
+        struct pollfd fds[2] = {{.fd = broker->listener, .events = POLLIN}, {.fd = broker->wake[0], .events = POLLIN}};
+        int fd;
+
+        (void)poll(fds, 2, -1);
+        if (fds[1].revents != 0)
+            break;
+        fd = accept(broker->listener, NULL, NULL);
+        if (fd < 0)
+            continue;
+        fake_broker_lock(broker);
+        broker->connection = fd;
+        broker->connections++;
+        broker->reader_id = 0;
+        broker->reader_follow = false;
+        if (broker->stopping)
+            fake_broker_disconnect(broker);
+        fake_broker_unlock(broker);
+        converse(broker, buffer);
+        fake_broker_lock(broker);
+        broker->connection = -1;
+        (void)close(fd);
+        fake_broker_unlock(broker);
+    }
+    free(buffer);
+    return NULL;
+}
+
+struct fake_broker *fake_broker_start(void)
+{
+    struct fake_broker *broker = calloc(1, sizeof *broker);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int rc;
+
+    assert(broker != NULL);
+    (void)pthread_mutex_init(&broker->lock, NULL);
+    broker->connection = -1;
+    broker->batch_bytes_max = BATCH_BYTES_MAX;
+    broker->in_flight_max = BATCHES_IN_FLIGHT_MAX;
+    broker->credit_bytes = 8 * 1024 * 1024;
+    broker->generation = 1;
+    broker->damage_position = SIZE_MAX;
+    memset(broker->log_id, 0x42, LOG_ID_BYTES);
+    broker->digests = digest_context_create();
+    broker->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    rc = bind(broker->listener, (struct sockaddr *)&address, sizeof address);
+    assert(rc == 0);
+    rc = listen(broker->listener, 16);
+    assert(rc == 0);
+    rc = getsockname(broker->listener, (struct sockaddr *)&address, &size);
+    assert(rc == 0);
+    rc = pipe(broker->wake);
+    assert(rc == 0);
+    (void)snprintf(broker->url, sizeof broker->url, "tcp://127.0.0.1:%u", ntohs(address.sin_port));
+    rc = pthread_create(&broker->thread, NULL, run, broker);
+    assert(rc == 0 && broker->digests != NULL);
+    (void)rc;
+    return broker;
+}
+
+void fake_broker_stop(struct fake_broker *broker)
+{
+    fake_broker_lock(broker);
+    broker->stopping = true;
+    fake_broker_disconnect(broker);
+    fake_broker_unlock(broker);
+    (void)!write(broker->wake[1], "x", 1);
+    (void)pthread_join(broker->thread, NULL);
+    (void)close(broker->listener);
+    (void)close(broker->wake[0]);
+    (void)close(broker->wake[1]);
+    for (size_t i = 0; i < broker->entry_count; i++)
+        free(broker->entries[i].bytes);
+    digest_context_destroy(broker->digests);
+    (void)pthread_mutex_destroy(&broker->lock);
+    free(broker);
+}
