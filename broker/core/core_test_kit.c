@@ -164,6 +164,9 @@ static void file_other(struct kit *kit, const struct core_effect *effect)
     } else if (effect->kind == EFFECT_READ_OPEN) {
         other->spec = *effect->spec;
         memcpy(other->pattern, effect->spec->pattern.data, effect->spec->pattern.size);
+        assert_true(effect->spec->head <= kit->head.position);
+    } else if (effect->kind == EFFECT_READ) { /* nobody reads above the durable head */
+        assert_true(effect->from <= kit->head.position && effect->until <= kit->head.position);
     }
 }
 
@@ -291,7 +294,7 @@ void kit_hello(struct kit *kit, uint64_t connection)
     hello.version_min = hello.version_max = 1;
     hello.nonce = (ProtobufCBinaryData){sizeof nonce, nonce};
     kit_send(kit, connection, FRAME_HELLO, 1, &hello.base);
-    assert_non_null(kit_take(kit, connection, FRAME_HELLO_OK, 1));
+    assert_int_equal(((const Truc__V1__ServerHello *)kit_take(kit, connection, FRAME_HELLO_OK, 1))->durable_position, kit->head.position);
 }
 
 uint64_t kit_session(struct kit *kit, const char *agency, const char *system)
