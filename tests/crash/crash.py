@@ -26,7 +26,7 @@ import wire  # noqa: E402
 PRODUCERS = (("plain1", False), ("plain2", False), ("outbox1", True), ("outbox2", True))
 READERS = ("reader1", "reader2")
 RATE = 600  # records a second and producer
-CONFIG = "log:\n  segment_bytes: 16777216\n"  # segments roll over during the run
+CONFIG = "segment_bytes: 16777216\n"  # segments roll over during the run
 
 
 class Client:

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 
-BIN = os.environ.get("TRUC_BIN", "build/release/bin")
+BIN = os.path.abspath(os.environ.get("TRUC_BIN", "build/release/bin"))
 # Sanitizers slow the broker down and map much more memory; bounds on time and memory take that into account.
 SANITIZED = bool(os.environ.get("TRUC_SANITIZED"))
 PATIENCE = 4.0 if SANITIZED else 1.0
@@ -94,8 +94,9 @@ class Broker:
         lines = queue.Queue()
 
         def pump(stream):
-            for line in stream:
-                lines.put(line.decode(errors="replace"))
+            with stream:
+                for line in stream:
+                    lines.put(line.decode(errors="replace"))
             lines.put(None)
 
         threading.Thread(target=pump, args=(self.process.stdout,), daemon=True).start()

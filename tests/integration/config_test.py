@@ -26,7 +26,7 @@ class ConfigTest(unittest.TestCase):
         self.assertEqual(status, 45)
 
     def test_bad_value_is_named(self):
-        text, status = self.fails(config="log:\n  segment_bytes: many\n")
+        text, status = self.fails(config="segment_bytes: many\n")
         self.assertIn("segment_bytes", text)
         self.assertEqual(status, 45)
 

@@ -9,7 +9,7 @@ import unittest
 import broker
 import wire
 
-CONFIG = "log:\n  segment_bytes: 8388608\n"
+CONFIG = "segment_bytes: 8388608\n"
 
 
 class DamageTest(unittest.TestCase):

@@ -17,7 +17,7 @@ def can_mount():
 @unittest.skipUnless(can_mount(), "a mount namespace is not allowed here")
 class DiskFullTest(unittest.TestCase):
     def setUp(self):
-        self.broker = broker.Broker(config="log:\n  segment_bytes: 8388608\n")
+        self.broker = broker.Broker(config="segment_bytes: 8388608\n")
         self.place = os.path.join(self.broker.base, "small")
         os.mkdir(self.place)
         self.broker.directory = os.path.join(self.place, "data")

@@ -106,7 +106,7 @@ def record_round(programs, base, seed):
     os.mkdir(data)
     broker.BIN = programs
     recorder = os.path.join(programs, "..", "lib", "truc_recorder.so")
-    one = broker.Broker(directory=data, preload=os.path.abspath(recorder), config="log:\n  segment_bytes: %d\n" % SEGMENT_BYTES,
+    one = broker.Broker(directory=data, preload=os.path.abspath(recorder), config="segment_bytes: %d\n" % SEGMENT_BYTES,
                         environment={"TRUC_RECORD_DIR": data, "TRUC_RECORD_FILE": trace})
     chance = random.Random(seed)
     with one:
