@@ -87,18 +87,17 @@ def split_csv(path, key, names):
 def split_xes(path, names):
     """Traces go to one department or the other in turn."""
     for which, name in enumerate(names):
-        tree = xml.etree.ElementTree.parse(import_compare.opened(path))
-        root = tree.getroot()
+        root = xml.etree.ElementTree.fromstring(import_compare.content(path))
         traces = [child for child in root if child.tag.rsplit("}", 1)[-1] == "trace"]
         for trace in traces[1 - which :: 2]:
             root.remove(trace)
-        tree.write(name, encoding="utf-8", xml_declaration=True)
+        xml.etree.ElementTree.ElementTree(root).write(name, encoding="utf-8", xml_declaration=True)
 
 
 def split_lines(path, names):
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(open(name, "wb")) for name in names]
-        for number, line in enumerate(import_compare.opened(path)):
+        for number, line in enumerate(import_compare.content(path).splitlines(keepends=True)):
             files[number % 2].write(line)
 
 

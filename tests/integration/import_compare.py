@@ -12,6 +12,7 @@ Ends with 0 when everything is equal. --json prints the figures as one object.
 
 import argparse
 import collections
+import contextlib
 import csv
 import datetime
 import gzip
@@ -46,17 +47,18 @@ def instant(text, zone_hours):
     return seconds * 10**9 + int(((fraction or "") + "000000000")[:9])
 
 
-def opened(path):
-    file = open(path, "rb")
-    return gzip.GzipFile(fileobj=file) if path.endswith(".gz") else file
+def content(path):
+    """The bytes of a file, unpacked."""
+    with gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb") as file:
+        return file.read()
 
 
 def csv_rows(path):
     csv.field_size_limit(1 << 30)
-    text = io.TextIOWrapper(opened(path), encoding="utf-8-sig", newline="")
-    first = text.readline()
+    text = content(path).decode("utf-8-sig")
+    first = text[: text.find("\n") + 1]
     delimiter = max(",;\t", key=first.count) if first else ","
-    reader = csv.reader(io.StringIO(first + text.read(), newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     header = next(reader)
     header = [name or "column_%d" % (index + 1) for index, name in enumerate(header)]
     for row in reader:
@@ -86,7 +88,7 @@ def xes_attribute(element, tag, name, into):
 
 
 def xes_rows(path):
-    root = xml.etree.ElementTree.parse(opened(path)).getroot()
+    root = xml.etree.ElementTree.fromstring(content(path))
     for top in root:
         tag = top.tag.rsplit("}", 1)[-1]
         if tag == "event":
@@ -105,7 +107,7 @@ def xes_rows(path):
 
 
 def jsonl_rows(path):
-    for line in io.TextIOWrapper(opened(path), encoding="utf-8-sig"):
+    for line in content(path).decode("utf-8-sig").split("\n"):
         if line.strip():
             yield json.loads(line)
 
@@ -210,8 +212,8 @@ def main():
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     shape = Shape(given.key, given.time, given.type, given.field, given.zone_hours)
-    stream = sys.stdin if given.records == "-" else open(given.records, encoding="utf-8")
-    figures = compare(given.files, (json.loads(line) for line in stream if line.strip()), shape)
+    with contextlib.nullcontext(sys.stdin) if given.records == "-" else open(given.records, encoding="utf-8") as stream:
+        figures = compare(given.files, (json.loads(line) for line in stream if line.strip()), shape)
     print(json.dumps(figures) if given.json else " ".join("%s=%d" % item for item in figures.items()))
     return 0 if is_equal(figures) else 1
 

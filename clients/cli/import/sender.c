@@ -122,7 +122,10 @@ truc_status sender_open(struct cli_context *context, truc_client *client, const 
     }
     truc_status status = open_producer(sender, failure);
     if (status == TRUC_OK) {
-        status = sender_flush(sender, failure); /* what an earlier run left in the outbox */
+        status = sender_flush(sender, failure); /* what an earlier run left in the outbox: counted there, not here */
+        (void)pthread_mutex_lock(&sender->lock);
+        sender->outcome = (struct sender_outcome){.failed = sender->outcome.failed};
+        (void)pthread_mutex_unlock(&sender->lock);
     }
     if (status != TRUC_OK) {
         sender_close(sender);
