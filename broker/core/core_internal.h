@@ -25,7 +25,8 @@ enum {
     LOG_OVERHEAD = 512,       /* at most what a block adds to one entry or delta: header, table row, paddings, the delta itself */
     PING_BYTES_MAX = 64 * 1024,
     GRACE_ENDS_PER_STEP = 1024,
-    CLIENT_ARENA_BYTES = 11 * 1024 /* what a page may take in the client's HEADER_ARENA_BYTES, scratch of protobuf-c deducted */
+    PAGE_ITEMS_MAX = 300,      /* of PRODUCER_OK and TOPICS_OK: below the 4,096 fields that frame_header_decode takes */
+    PAGE_BYTES_MAX = 56 * 1024 /* of their headers, FRAME_HEADER_BYTES_MAX less what is around the items */
 };
 
 /* --- topics: never forgotten ------------------------------------------------------------------------------------------------ */

@@ -355,8 +355,7 @@ static const ProtobufCMessageDescriptor *descriptor_of(enum frame_kind kind)
 
 void *kit_take(struct kit *kit, uint64_t connection, enum frame_kind kind, uint64_t request_id)
 {
-    /* No more than a client has: pages must fit. */
-    struct arena arena = {kit->arena, kit->arena + HEADER_ARENA_BYTES};
+    struct arena arena = {kit->arena, kit->arena + sizeof kit->arena};
     struct kit_frame *frame = (struct kit_frame *)(uintptr_t)kit_peek(kit, connection);
     const char *why = "";
     void *message;

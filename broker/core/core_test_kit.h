@@ -58,7 +58,7 @@ struct kit {
     size_t prepared_held;    /* given to the core, not come back */
     size_t data_held;
     size_t send_count;       /* EFFECT_SENDs so far */
-    uint8_t arena[HEADER_ARENA_BYTES];
+    uint8_t arena[256 * 1024];
 };
 
 void kit_init(struct kit *kit);   /* fields of config may be changed before kit_start */

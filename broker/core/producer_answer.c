@@ -4,20 +4,14 @@
 #include "broker/core/sequence.h"
 #include "truc/v1/wire.pb-c.h"
 
-/* A page fits into the HEADER_ARENA_BYTES that a client decodes into, whatever the names' lengths. */
-enum { PAGE_SEQUENCES_MAX = 100 };
-
-static size_t client_bytes(const struct topic *topic)
-{
-    return sizeof(void *) + sizeof(Truc__V1__TopicSequence) + align8((size_t)topic->name_size + 1);
-}
+enum { SEQUENCE_BYTES_MAX = 4 + 3 + 11 }; /* encoded, besides the topic's name */
 
 void producer_answer_ok(struct core *core, struct connection *connection, uint64_t request_id, struct producer *producer,
                         struct bytes after_topic)
 {
     struct order_names names = sequence_order_names(core);
     struct order_cursor cursor = order_after(&producer->sequences, &names, after_topic);
-    Truc__V1__TopicSequence page[PAGE_SEQUENCES_MAX], *pointers[PAGE_SEQUENCES_MAX];
+    Truc__V1__TopicSequence page[PAGE_ITEMS_MAX], *pointers[PAGE_ITEMS_MAX];
     Truc__V1__ProducerOk ok = TRUC__V1__PRODUCER_OK__INIT;
     size_t bytes = 0;
     uint32_t index;
@@ -29,8 +23,8 @@ void producer_answer_ok(struct core *core, struct connection *connection, uint64
 
         if (next == 0) /* nothing of it is on disk yet */
             continue;
-        bytes += client_bytes(topic);
-        if (ok.n_sequences == PAGE_SEQUENCES_MAX || bytes > CLIENT_ARENA_BYTES) {
+        bytes += topic->name_size + (size_t)SEQUENCE_BYTES_MAX;
+        if (ok.n_sequences == PAGE_ITEMS_MAX || bytes > PAGE_BYTES_MAX) {
             ok.more = true;
             break;
         }

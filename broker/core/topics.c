@@ -3,11 +3,10 @@
 #include "broker/core/topic_state.h"
 #include "truc/v1/wire.pb-c.h"
 
-/* A page fits into the HEADER_ARENA_BYTES that a client decodes into, whatever the names' lengths. */
-enum { PAGE_TOPICS_MAX = 64 };
+enum { INFO_BYTES_MAX = 4 + 3 + 2 * 6 + 2 * 9 + 5 * 11 }; /* a TopicInfo as encoded, besides the topic's name */
 
 struct page {
-    Truc__V1__TopicInfo topics[PAGE_TOPICS_MAX], *pointers[PAGE_TOPICS_MAX];
+    Truc__V1__TopicInfo topics[PAGE_ITEMS_MAX], *pointers[PAGE_ITEMS_MAX];
     size_t count, limit, bytes;
     bool more;
 };
@@ -30,8 +29,8 @@ static void describe(const struct topic *topic, uint32_t index, Truc__V1__TopicI
 /* False when the page is full. */
 static bool add(struct page *page, const struct topic *topic, uint32_t index)
 {
-    page->bytes += sizeof(void *) + sizeof(Truc__V1__TopicInfo) + align8((size_t)topic->name_size + 1);
-    if (page->count == page->limit || page->bytes > CLIENT_ARENA_BYTES) {
+    page->bytes += topic->name_size + (size_t)INFO_BYTES_MAX;
+    if (page->count == page->limit || page->bytes > PAGE_BYTES_MAX) {
         page->more = true;
         return false;
     }
@@ -96,7 +95,7 @@ void core_request_topics(struct core *core, struct connection *connection, const
 {
     const Truc__V1__Topics *request = request_decode(core, connection, frame, &truc__v1__topics__descriptor);
     Truc__V1__TopicsOk ok = TRUC__V1__TOPICS_OK__INIT;
-    struct page page = {.limit = PAGE_TOPICS_MAX};
+    struct page page = {.limit = PAGE_ITEMS_MAX};
     struct bytes pattern, after;
     const char *why = "";
 
