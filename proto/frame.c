@@ -3,64 +3,56 @@
 
 #include <protobuf-c/protobuf-c.h>
 
+#include "truc/v1/wire.pb-c.h"
+
 enum { AT_BODY_SIZE = 0, AT_HEADER_SIZE = 4, AT_KIND = 6, AT_FLAGS = 7, AT_REQUEST_ID = 8 };
 
-static const char *kind_name(unsigned kind)
+struct kind_row {
+    const char *name;
+    const ProtobufCMessageDescriptor *header;
+};
+
+/* By number; a row without a name is not a kind. */
+static const struct kind_row kinds[] = {
+    [FRAME_HELLO] = {"HELLO", &truc__v1__client_hello__descriptor},
+    [FRAME_HELLO_OK] = {"HELLO_OK", &truc__v1__server_hello__descriptor},
+    [FRAME_LOGIN] = {"LOGIN", &truc__v1__login__descriptor},
+    [FRAME_LOGIN_OK] = {"LOGIN_OK", &truc__v1__login_ok__descriptor},
+    [FRAME_ERROR] = {"ERROR", &truc__v1__error__descriptor},
+    [FRAME_GOAWAY] = {"GOAWAY", &truc__v1__go_away__descriptor},
+    [FRAME_PING] = {"PING", &truc__v1__ping__descriptor},
+    [FRAME_PONG] = {"PONG", &truc__v1__pong__descriptor},
+    [FRAME_PRODUCER_OPEN] = {"PRODUCER_OPEN", &truc__v1__producer_open__descriptor},
+    [FRAME_PRODUCER_OK] = {"PRODUCER_OK", &truc__v1__producer_ok__descriptor},
+    [FRAME_PUBLISH] = {"PUBLISH", &truc__v1__publish__descriptor},
+    [FRAME_PUBLISH_OK] = {"PUBLISH_OK", &truc__v1__publish_ok__descriptor},
+    [FRAME_READ] = {"READ", &truc__v1__read__descriptor},
+    [FRAME_READ_OK] = {"READ_OK", &truc__v1__read_ok__descriptor},
+    [FRAME_READ_DATA] = {"READ_DATA", &truc__v1__read_data__descriptor},
+    [FRAME_READ_END] = {"READ_END", &truc__v1__read_end__descriptor},
+    [FRAME_CREDIT] = {"CREDIT", &truc__v1__credit__descriptor},
+    [FRAME_CANCEL] = {"CANCEL", &truc__v1__cancel__descriptor},
+    [FRAME_TOPICS] = {"TOPICS", &truc__v1__topics__descriptor},
+    [FRAME_TOPICS_OK] = {"TOPICS_OK", &truc__v1__topics_ok__descriptor},
+    [FRAME_LOG_INFO] = {"LOG_INFO", &truc__v1__log_info__descriptor},
+    [FRAME_LOG_INFO_OK] = {"LOG_INFO_OK", &truc__v1__log_info_ok__descriptor},
+};
+
+static const struct kind_row *row_of(unsigned kind)
 {
-    switch (kind) {
-    case FRAME_HELLO:
-        return "HELLO";
-    case FRAME_HELLO_OK:
-        return "HELLO_OK";
-    case FRAME_LOGIN:
-        return "LOGIN";
-    case FRAME_LOGIN_OK:
-        return "LOGIN_OK";
-    case FRAME_ERROR:
-        return "ERROR";
-    case FRAME_GOAWAY:
-        return "GOAWAY";
-    case FRAME_PING:
-        return "PING";
-    case FRAME_PONG:
-        return "PONG";
-    case FRAME_PRODUCER_OPEN:
-        return "PRODUCER_OPEN";
-    case FRAME_PRODUCER_OK:
-        return "PRODUCER_OK";
-    case FRAME_PUBLISH:
-        return "PUBLISH";
-    case FRAME_PUBLISH_OK:
-        return "PUBLISH_OK";
-    case FRAME_READ:
-        return "READ";
-    case FRAME_READ_OK:
-        return "READ_OK";
-    case FRAME_READ_DATA:
-        return "READ_DATA";
-    case FRAME_READ_END:
-        return "READ_END";
-    case FRAME_CREDIT:
-        return "CREDIT";
-    case FRAME_CANCEL:
-        return "CANCEL";
-    case FRAME_TOPICS:
-        return "TOPICS";
-    case FRAME_TOPICS_OK:
-        return "TOPICS_OK";
-    case FRAME_LOG_INFO:
-        return "LOG_INFO";
-    case FRAME_LOG_INFO_OK:
-        return "LOG_INFO_OK";
-    default:
-        return NULL;
-    }
+    return kind < sizeof kinds / sizeof kinds[0] && kinds[kind].name != NULL ? &kinds[kind] : NULL;
 }
 
 const char *frame_kind_name(enum frame_kind kind)
 {
-    const char *name = kind_name((unsigned)kind);
-    return name == NULL ? "?" : name;
+    const struct kind_row *row = row_of((unsigned)kind);
+    return row == NULL ? "?" : row->name;
+}
+
+const struct ProtobufCMessageDescriptor *frame_header_descriptor(enum frame_kind kind)
+{
+    const struct kind_row *row = row_of((unsigned)kind);
+    return row == NULL ? NULL : row->header;
 }
 
 static truc_status refuse(truc_status status, const char **ret_why, const char *why)
@@ -81,7 +73,7 @@ truc_status frame_peek(struct bytes arrived, size_t frame_bytes_max, struct fram
     }
     size_t body_size = load_u32(in + AT_BODY_SIZE), header_size = load_u16(in + AT_HEADER_SIZE);
     size_t frame_size = FRAME_PREFIX_BYTES + body_size;
-    if (kind_name(in[AT_KIND]) == NULL)
+    if (row_of(in[AT_KIND]) == NULL)
         return refuse(TRUC_PROTOCOL, ret_why, "kind: not a kind of frame");
     if (in[AT_FLAGS] != 0)
         return refuse(TRUC_PROTOCOL, ret_why, "flags: not zero");

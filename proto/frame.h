@@ -42,6 +42,10 @@ struct arena {
 enum { HEADER_ARENA_BYTES = 16 * 1024 };
 
 struct ProtobufCMessageDescriptor;
+
+/* The message type of a kind's header; NULL for a number that is not a kind. */
+const struct ProtobufCMessageDescriptor *frame_header_descriptor(enum frame_kind kind);
+
 /* Decodes a header of the given descriptor; the message lives in the arena. The pre-scan refuses nesting beyond 4, more than
  * 4096 fields, duplicates of singular fields, bad UTF-8 in strings. NULL when malformed or too large: *ret_why. */
 void *frame_header_decode(struct arena *arena, const struct ProtobufCMessageDescriptor *descriptor, struct bytes header, const char **ret_why);

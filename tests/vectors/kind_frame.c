@@ -4,51 +4,12 @@
 
 #include "proto/frame.h"
 #include "tests/vectors/kinds.h"
-#include "truc/v1/wire.pb-c.h"
-
-static const struct {
-    enum frame_kind kind;
-    const ProtobufCMessageDescriptor *header;
-} headers[] = {
-    {FRAME_HELLO, &truc__v1__client_hello__descriptor},
-    {FRAME_HELLO_OK, &truc__v1__server_hello__descriptor},
-    {FRAME_LOGIN, &truc__v1__login__descriptor},
-    {FRAME_LOGIN_OK, &truc__v1__login_ok__descriptor},
-    {FRAME_ERROR, &truc__v1__error__descriptor},
-    {FRAME_GOAWAY, &truc__v1__go_away__descriptor},
-    {FRAME_PING, &truc__v1__ping__descriptor},
-    {FRAME_PONG, &truc__v1__pong__descriptor},
-    {FRAME_PRODUCER_OPEN, &truc__v1__producer_open__descriptor},
-    {FRAME_PRODUCER_OK, &truc__v1__producer_ok__descriptor},
-    {FRAME_PUBLISH, &truc__v1__publish__descriptor},
-    {FRAME_PUBLISH_OK, &truc__v1__publish_ok__descriptor},
-    {FRAME_READ, &truc__v1__read__descriptor},
-    {FRAME_READ_OK, &truc__v1__read_ok__descriptor},
-    {FRAME_READ_DATA, &truc__v1__read_data__descriptor},
-    {FRAME_READ_END, &truc__v1__read_end__descriptor},
-    {FRAME_CREDIT, &truc__v1__credit__descriptor},
-    {FRAME_CANCEL, &truc__v1__cancel__descriptor},
-    {FRAME_TOPICS, &truc__v1__topics__descriptor},
-    {FRAME_TOPICS_OK, &truc__v1__topics_ok__descriptor},
-    {FRAME_LOG_INFO, &truc__v1__log_info__descriptor},
-    {FRAME_LOG_INFO_OK, &truc__v1__log_info_ok__descriptor},
-};
-enum { HEADER_KINDS = sizeof headers / sizeof headers[0] };
-
-static const ProtobufCMessageDescriptor *descriptor_of(enum frame_kind kind)
-{
-    for (size_t i = 0; i < HEADER_KINDS; i++) {
-        if (headers[i].kind == kind)
-            return headers[i].header;
-    }
-    return NULL;
-}
 
 static enum frame_kind kind_named(const char *name)
 {
-    for (size_t i = 0; name != NULL && i < HEADER_KINDS; i++) {
-        if (strcmp(frame_kind_name(headers[i].kind), name) == 0)
-            return headers[i].kind;
+    for (unsigned kind = 0; name != NULL && kind < 256; kind++) {
+        if (frame_header_descriptor((enum frame_kind)kind) != NULL && strcmp(frame_kind_name((enum frame_kind)kind), name) == 0)
+            return (enum frame_kind)kind;
     }
     vectors_fail("no frame is called %s", name == NULL ? "nothing" : name);
 }
@@ -142,7 +103,7 @@ static void encode(const json_t *meaning, struct blob *ret_bytes)
     struct bytes payload = get_hex(meaning, "payload");
 
     header.size = 0;
-    add_message(descriptor_of(kind), json_object_get(meaning, "header"), &header);
+    add_message(frame_header_descriptor(kind), json_object_get(meaning, "header"), &header);
     frame_prefix_write(ret_bytes->data, kind, get_u64(meaning, "request_id"), header.size, payload.size);
     ret_bytes->size = FRAME_PREFIX_BYTES;
     blob_add(ret_bytes, blob_bytes(&header));
@@ -236,7 +197,7 @@ static truc_status decode(struct bytes bytes, json_t **ret_meaning)
         return status;
     if (size != bytes.size)
         return TRUC_PROTOCOL;
-    const ProtobufCMessage *message = frame_header_decode(&arena, descriptor_of(frame.kind), frame.header, NULL);
+    const ProtobufCMessage *message = frame_header_decode(&arena, frame_header_descriptor(frame.kind), frame.header, NULL);
     if (message == NULL)
         return TRUC_PROTOCOL;
 
