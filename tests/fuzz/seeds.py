@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""Writes seeds from the golden vectors: seeds.py VECTORS_FOLDER CORPUS_FOLDER. Seeds that fuzzing found are kept beside them."""
+import json
+import pathlib
+import re
+import struct
+import sys
+
+vectors, corpus = map(pathlib.Path, sys.argv[1:3])
+
+
+def load(name):
+    return json.loads((vectors / f"{name}.json").read_text())["vectors"]
+
+
+def keep(target, name, data):
+    folder = corpus / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / re.sub(r"[^a-z0-9]+", "-", name.lower())[:60]).write_bytes(data)
+
+
+for target, files in {"record": ["records"], "batch": ["batches"], "directory": ["directories"], "leaf": ["leaves"],
+                      "entry": ["entries"], "frame": ["hello", "frames"]}.items():
+    for file in files:
+        for vector in load(file):
+            keep(target, vector["name"], bytes.fromhex(vector["hex"]))
+
+for vector in load("entries"):
+    if "meaning" in vector:
+        leaf, batch, directory = (bytes.fromhex(vector["meaning"][part]) for part in ("leaf", "batch", "directory"))
+        keep("entry", "parts of " + vector["name"], struct.pack("<HH", len(leaf), len(batch)) + leaf + batch + directory)
+
+for number, codec in enumerate(("none", "lz4", "zstd")):
+    for vector in load("batches"):
+        if vector.get("meaning", {}).get("codec") == codec:
+            batch = bytes.fromhex(vector["hex"])
+            header_size, raw_size = struct.unpack_from("<I8xI", batch, 8)
+            keep("codec", vector["name"], bytes([number]) + struct.pack("<H", raw_size) + batch[64 + header_size:])
+
+for number, line in enumerate((b"dossier.>\ndossier.status.H26.16", b"**\nsys.audit", b"*.b.**\na.b", b"a.*.c\na.b.c", b"H26.16/portal\n",
+                               b"a.b\na.b", b".a.>.b\n", b"local/dev\na")):
+    keep("topic", f"line {number}", line)
+
+
+def delta(kind, body):
+    data = struct.pack("<HH", kind, len(body)) + body
+    return data + bytes(-len(data) % 8)
+
+
+log = delta(1, bytes(range(16)) + struct.pack("<Q", 2) + bytes(range(16)) + struct.pack("<q", 159) + b"\x08H26/prod")
+topic = delta(2, struct.pack("<IBB", 4, 1, 3) + b"a.b")
+producer = delta(3, struct.pack("<QIBBB", 7, 3, 1, 13, 1) + b"H26.16/portal" + b"n")
+for name, data in {"log": log, "topic": topic, "producer": producer, "producer end": delta(4, struct.pack("<Q", 7)),
+                   "clock": delta(5, struct.pack("<qq", 1, -1)), "all": log + topic + producer, "unknown": delta(9, b"x")}.items():
+    keep("delta", name, data)
