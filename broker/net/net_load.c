@@ -298,5 +298,13 @@ int main(int count, char **words)
         }
     }
     report((double)load.seconds);
+    for (unsigned i = 0; i < load.connections; i++) {
+        close(clients[i].fd);
+        free(clients[i].out);
+    }
+    free(clients);
+    free(load.payload);
+    free(load.latencies_us);
+    close(load.epoll);
     return 0;
 }

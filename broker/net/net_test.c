@@ -121,6 +121,14 @@ static void wait_for(struct server *server, const unsigned *count, unsigned want
     pthread_mutex_unlock(&server->mutex);
 }
 
+static unsigned count_now(struct server *server, const unsigned *count)
+{
+    pthread_mutex_lock(&server->mutex);
+    unsigned now = *count;
+    pthread_mutex_unlock(&server->mutex);
+    return now;
+}
+
 static struct net_options test_options(void)
 {
     struct net_options options;
@@ -482,7 +490,7 @@ static void receive_budget_pauses_and_resumes(void **state)
             poll(&pollfd, 1, 20);
         }
     }
-    for (unsigned tries = 0; tries < 2000 && server.frames < FRAMES; tries++) {
+    for (unsigned tries = 0; tries < 2000 && count_now(&server, &server.frames) < FRAMES; tries++) {
         pthread_mutex_lock(&server.mutex);
         while (released < server.kept_count) {
             net_buffer_unref(server.kept[released]);
