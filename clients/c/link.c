@@ -44,6 +44,8 @@ void link_fini(struct link *link)
     link_teardown(link);
     nng_stream_dialer_close(link->dialer);
     nng_stream_dialer_free(link->dialer);
+    if (link->closed_stream != NULL)
+        nng_stream_free(link->closed_stream);
     while (link->kept != NULL) {
         struct inbound *next = link->kept->next;
 
@@ -72,6 +74,9 @@ truc_status link_dial(struct link *link, int timeout_ms)
         return TRUC_NO_MEMORY;
     }
     nng_aio_set_timeout(link->dial_aio, timeout_ms);
+    if (link->closed_stream != NULL)
+        nng_stream_free(link->closed_stream);
+    link->closed_stream = NULL;
     (void)pthread_mutex_lock(link->lock);
     link->state = LINK_DIALING;
     link->status = TRUC_OK;
@@ -100,11 +105,10 @@ void link_teardown(struct link *link)
         nng_stream_close(link->stream);
     nng_aio_stop(link->send_aio);
     nng_aio_stop(link->receive_aio);
-    if (link->stream != NULL)
-        nng_stream_free(link->stream);
     free_aios(link);
 
     (void)pthread_mutex_lock(link->lock);
+    link->closed_stream = link->stream;
     link->stream = NULL;
     link->state = LINK_CLOSED;
     link->sending = false;

@@ -107,7 +107,9 @@ static truc_status take_data(struct truc_reader *reader, const struct frame *fra
 
     if (header == NULL)
         return TRUC_PROTOCOL;
-    forward = reader->reverse ? header->next_position <= reader->next_position : header->next_position >= reader->next_position;
+    forward = reader->reverse ? header->next_position < reader->next_position : header->next_position > reader->next_position;
+    if (!forward && frame->payload.size == 0 && header->next_position == reader->next_position)
+        return TRUC_OK; /* nothing, of nothing new */
     if (reader->state != READING_ACTIVE || !forward || reader->queued_bytes > 4 * (reader->credit_bytes + FRAME_BYTES_MAX)) {
         *ret_why = "data of a reader that was not asked for, or more of it than was granted";
         return TRUC_PROTOCOL;
