@@ -1,6 +1,7 @@
 /* batch.c: prefix and immutable header of a batch. The header is small and known, so it is walked in place. */
 #include "proto/batch.h"
 
+#include "proto/protobuf_wire.h"
 #include "proto/topic.h"
 
 #include <stdlib.h>
@@ -39,8 +40,6 @@ enum header_field {
     FIELD_LAST = FIELD_OBJECTS
 };
 
-enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_DELIMITED = 2, WIRE_FIXED32 = 5 };
-
 static const uint8_t wire_types[FIELD_LAST + 1] = {
     [FIELD_TOPIC] = WIRE_DELIMITED,
     [FIELD_SOURCE] = WIRE_DELIMITED,
@@ -75,21 +74,15 @@ static truc_status refuse(truc_status status, const char **ret_why, const char *
 static struct value take_value(struct reader *r, unsigned wire_type)
 {
     struct value value = {0};
-    switch (wire_type) {
-    case WIRE_VARINT:
+    if (wire_type == WIRE_VARINT) {
         value.number = reader_varint(r);
-        break;
-    case WIRE_FIXED64:
-        value.number = reader_u64(r);
-        break;
-    case WIRE_DELIMITED:
-        value.text = reader_delimited(r);
-        break;
-    case WIRE_FIXED32:
-        value.number = reader_u32(r);
-        break;
-    default: /* groups */
-        r->failed = true;
+        return value;
+    }
+    value.text = protobuf_skip(r, wire_type);
+    if (wire_type != WIRE_DELIMITED) { /* no field that is kept has a fixed size: whether it is zero is enough */
+        for (size_t i = 0; i < value.text.size; i++)
+            value.number |= value.text.data[i];
+        value.text.size = 0;
     }
     return value;
 }
@@ -163,10 +156,10 @@ static truc_status parse_header(struct batch_view *view, const char **ret_why)
     truc_status status = TRUC_OK;
 
     while (r.at != r.end && status == TRUC_OK) {
-        uint64_t tag = reader_varint(&r);
-        if (r.failed || tag < 8 || tag > UINT32_MAX)
+        uint32_t tag = protobuf_tag(&r);
+        if (r.failed)
             return refuse(TRUC_BAD_BATCH, ret_why, "header: not protobuf");
-        unsigned wire_type = tag & 7, number = (unsigned)(tag >> 3);
+        unsigned wire_type = tag & 7, number = tag >> 3;
         bool known = number <= FIELD_LAST;
         if (known && wire_type != wire_types[number])
             return refuse(TRUC_BAD_BATCH, ret_why, "header: a known field has another wire type");

@@ -4,13 +4,12 @@
  * strings hold anything and cuts them at a zero byte. So a pre-scan walks the bytes along the descriptors, without recursion,
  * and the decoder then allocates from a capped arena. */
 #include "proto/frame.h"
+#include "proto/protobuf_wire.h"
 #include "proto/utf8.h"
 
 #include <protobuf-c/protobuf-c.h>
 
 enum { NESTING_MAX = 4, FIELDS_MAX = 4096, KNOWN_FIELDS_MAX = 64, ARENA_ALIGNMENT = 8 };
-
-enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_DELIMITED = 2, WIRE_FIXED32 = 5 };
 
 /* One message being scanned. */
 struct level {
@@ -100,35 +99,16 @@ static const char *check_text(struct bytes text)
     return text.size != 0 && memchr(text.data, 0, text.size) != NULL ? "a string holds a zero byte" : NULL;
 }
 
-static struct bytes take_value(struct reader *r, unsigned wire_type)
-{
-    struct bytes none = {NULL, 0};
-    switch (wire_type) {
-    case WIRE_VARINT:
-        (void)reader_varint(r);
-        return none;
-    case WIRE_FIXED64:
-        return reader_take(r, 8);
-    case WIRE_DELIMITED:
-        return reader_delimited(r);
-    case WIRE_FIXED32:
-        return reader_take(r, 4);
-    default: /* groups */
-        r->failed = true;
-        return none;
-    }
-}
-
 /* Reads one field. A message becomes *ret_inner (its descriptor NULL when the field is something else). */
 static const char *scan_field(struct level *level, struct level *ret_inner)
 {
     ret_inner->descriptor = NULL;
-    uint64_t tag = reader_varint(&level->reader);
-    if (level->reader.failed || tag < 8 || tag > UINT32_MAX)
+    uint32_t tag = protobuf_tag(&level->reader);
+    if (level->reader.failed)
         return "not protobuf";
     unsigned wire_type = tag & 7;
-    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(level->descriptor, (unsigned)(tag >> 3));
-    struct bytes value = take_value(&level->reader, wire_type);
+    const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(level->descriptor, tag >> 3);
+    struct bytes value = protobuf_skip(&level->reader, wire_type);
     if (level->reader.failed)
         return "cut short or not protobuf";
     if (field == NULL)

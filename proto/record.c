@@ -4,9 +4,8 @@
  * (tags and lengths of one byte, ASCII texts) and for care where they are not. */
 #include "proto/record.h"
 
+#include "proto/protobuf_wire.h"
 #include "proto/utf8.h"
-
-enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_DELIMITED = 2, WIRE_FIXED32 = 5 };
 
 enum record_field {
     FIELD_ID = 1,
@@ -35,17 +34,12 @@ static const char wrong_type[] = "record: a known field has another wire type";
 
 /* --- the wire ------------------------------------------------------------------------------------------------------------ */
 
-/* Of a tag: field number 1..2^29-1 and wire type; 0 when malformed. */
+/* A tag of one byte is taken here, others the general way. */
 static inline uint32_t take_tag(struct reader *r)
 {
     if (r->at != r->end && *r->at < 0x80 && *r->at >= 8)
         return *r->at++;
-    uint64_t tag = reader_varint(r);
-    if (tag > UINT32_MAX || tag < 8) {
-        r->failed = true;
-        return 0;
-    }
-    return (uint32_t)tag;
+    return protobuf_tag(r);
 }
 
 /* A length of one or two bytes is taken here, others the general way. */
@@ -62,27 +56,6 @@ static inline struct bytes take_delimited(struct reader *r)
         }
     }
     return reader_delimited(r);
-}
-
-/* Steps over the value of a field that this version does not know. Groups are refused, as protobuf-c does. */
-static void skip_value(struct reader *r, uint32_t tag)
-{
-    switch (tag & 7) {
-    case WIRE_VARINT:
-        (void)reader_varint(r);
-        break;
-    case WIRE_FIXED64:
-        (void)reader_take(r, 8);
-        break;
-    case WIRE_DELIMITED:
-        (void)take_delimited(r);
-        break;
-    case WIRE_FIXED32:
-        (void)reader_take(r, 4);
-        break;
-    default:
-        r->failed = true;
-    }
 }
 
 /* A text field: UTF-8 of at most size_max bytes. */
@@ -107,7 +80,7 @@ static const char *parse_header(struct bytes encoded, struct record_header *ret_
         uint32_t tag = take_tag(&r), number = tag >> 3;
         struct bytes *field = number == HEADER_NAME ? &ret_header->name : number == HEADER_VALUE ? &ret_header->value : NULL;
         if (field == NULL) {
-            skip_value(&r, tag);
+            (void)protobuf_skip(&r, tag & 7);
         } else if ((tag & 7) != WIRE_DELIMITED) {
             fault = wrong_type;
         } else if (seen & 1u << number) {
@@ -153,7 +126,7 @@ static const char *parse_relation(struct bytes encoded, struct record_relation *
     while (r.at != r.end && fault == NULL) {
         uint32_t tag = take_tag(&r), number = tag >> 3;
         if (number == 0 || number > RELATION_RELATION) {
-            skip_value(&r, tag);
+            (void)protobuf_skip(&r, tag & 7);
         } else if (seen & 1u << number) {
             fault = twice;
         } else {
@@ -184,7 +157,7 @@ static const char *check_encryption(struct bytes encoded)
         else if (number == ENCRYPTION_ALGORITHM)
             fault = take_text(&r, RECORD_TEXT_BYTES_MAX, "enc.algorithm: not UTF-8 or over 1024 bytes", &text);
         else
-            skip_value(&r, tag);
+            (void)protobuf_skip(&r, tag & 7);
         if (known)
             seen |= 1u << number;
         if (r.failed)
@@ -221,7 +194,7 @@ static __attribute__((noinline)) const char *take_rare_field(struct reader *r, u
     default:
         if (tag >> 3 >= FIELD_ID && tag >> 3 <= FIELD_ENC)
             return wrong_type;
-        skip_value(r, tag);
+        (void)protobuf_skip(r, tag & 7);
         return NULL;
     }
 }
@@ -314,7 +287,7 @@ struct record_header record_header_at(const struct record_view *view, size_t ind
     while (r.at != r.end && !r.failed) {
         uint32_t tag = take_tag(&r);
         if (tag != TAG(FIELD_HEADERS, WIRE_DELIMITED)) {
-            skip_value(&r, tag);
+            (void)protobuf_skip(&r, tag & 7);
         } else if (index-- == 0) {
             (void)parse_header(take_delimited(&r), &header);
             break;

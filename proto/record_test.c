@@ -53,12 +53,13 @@ static void parse_hostile_is_refused_with_its_reason(void **state)
     assert_bad("0a 01 78 38 01", "wire type");       /* headers as varint */
     assert_bad("0a 01 78 12 02 c0 80", "type");      /* overlong */
     assert_bad("0a 01 78 1a 01 ff", "key");
-    assert_bad("0a 01 78 00 00", "cut short");               /* field 0 */
-    assert_bad("0a 01 78 07 00", "cut short");               /* field 0 */
-    assert_bad("0a 01 78 a3 01 a4 01", "cut short");         /* a group */
-    assert_bad("0a 01 78 a6 01", "cut short");               /* wire type 6 */
-    assert_bad("0a 01 78 3a 01 0a", "cut short");            /* header cut */
-    assert_bad("0a 01 78 3a 06 0a 01 61 0a 01 61", "twice"); /* header name twice */
+    assert_bad("0a 01 78 00 00", "cut short");                         /* field 0 */
+    assert_bad("0a 01 78 c5 f7 c5 ff 8f 00 01 02 03 04", "cut short"); /* a tag of six bytes */
+    assert_bad("0a 01 78 07 00", "cut short");                         /* field 0 */
+    assert_bad("0a 01 78 a3 01 a4 01", "cut short");                   /* a group */
+    assert_bad("0a 01 78 a6 01", "cut short");                         /* wire type 6 */
+    assert_bad("0a 01 78 3a 01 0a", "cut short");                      /* header cut */
+    assert_bad("0a 01 78 3a 06 0a 01 61 0a 01 61", "twice");           /* header name twice */
     assert_bad("0a 01 78 3a 03 0a 01 ff", "headers");
     assert_bad("0a 01 78 52 03 0a 01 61", "log_id");
     assert_bad("0a 01 78 52 00 52 00", "twice");
