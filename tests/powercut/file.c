@@ -78,7 +78,7 @@ static void sector_now(const struct object *object, const struct sector *sector,
         memset(out, 0, SECTOR_BYTES);
 }
 
-bool object_resize(struct object *object, uint64_t event, uint64_t size)
+static bool size_list(struct object *object, uint64_t event, uint64_t size)
 {
     if (size == object->size_now)
         return true;
@@ -89,7 +89,8 @@ bool object_resize(struct object *object, uint64_t event, uint64_t size)
     return true;
 }
 
-bool object_write(struct object *object, uint64_t event, uint64_t offset, const uint8_t *data, uint64_t size)
+/* What one write leaves in the sectors that it touches. data NULL: zeros. */
+static bool versions_add(struct object *object, uint64_t event, uint64_t offset, const uint8_t *data, uint64_t size)
 {
     uint64_t end = offset + size;
     for (uint64_t at = offset; at < end;) {
@@ -103,7 +104,10 @@ bool object_write(struct object *object, uint64_t event, uint64_t offset, const 
         version->newer = NULL;
         version->write = event;
         sector_now(object, sector, version->bytes);
-        memcpy(version->bytes + within, data + (at - offset), take);
+        if (data != NULL)
+            memcpy(version->bytes + within, data + (at - offset), take);
+        else
+            memset(version->bytes + within, 0, take);
         if (sector->newest != NULL)
             sector->newest->newer = version;
         else
@@ -111,7 +115,24 @@ bool object_write(struct object *object, uint64_t event, uint64_t offset, const 
         sector->newest = version;
         at += take;
     }
-    return end <= object->size_now || object_resize(object, event, end);
+    return true;
+}
+
+bool object_write(struct object *object, uint64_t event, uint64_t offset, const uint8_t *data, uint64_t size)
+{
+    return versions_add(object, event, offset, data, size) &&
+           (offset + size <= object->size_now || size_list(object, event, offset + size));
+}
+
+/* What lies beyond a smaller size reads as zeros if the file grows again. */
+bool object_resize(struct object *object, uint64_t event, uint64_t size)
+{
+    uint64_t used = object->durable_used;
+    if (object->sector_count > 0) {
+        uint64_t pending = ((uint64_t)object->sectors[object->sector_count - 1].number + 1) * SECTOR_BYTES;
+        used = pending > used ? pending : used;
+    }
+    return (size >= used || versions_add(object, event, size, NULL, used - size)) && size_list(object, event, size);
 }
 
 static bool durable_put(struct object *object, uint32_t number, const uint8_t bytes[SECTOR_BYTES])
@@ -158,17 +179,11 @@ bool object_flush(struct object *object, uint64_t write, uint32_t from, uint32_t
     return true;
 }
 
-/* A size that shrank took what lay beyond it. */
 void object_size_flush(struct object *object, uint64_t event)
 {
     size_t done = 0;
-    while (done < object->resize_count && object->resizes[done].event <= event) {
+    while (done < object->resize_count && object->resizes[done].event <= event)
         object->size_durable = object->resizes[done++].size;
-        if (object->size_durable < object->durable_used) {
-            memset(object->durable + object->size_durable, 0, object->durable_used - (size_t)object->size_durable);
-            object->durable_used = (size_t)(object->size_durable + SECTOR_BYTES - 1) / SECTOR_BYTES * SECTOR_BYTES;
-        }
-    }
     memmove(object->resizes, object->resizes + done, (object->resize_count - done) * sizeof object->resizes[0]);
     object->resize_count -= done;
 }

@@ -100,23 +100,39 @@ def finish(loads):
             raise load.error
 
 
+def set_stop(path, value):
+    with open(path, "r+b" if os.path.exists(path) else "wb") as file:
+        file.write(bytes([value]))
+
+
+def kill(one, stop):
+    """As kill -9, but never between a write and its line in the trace (recorder.c). A broker at rest makes no calls: then -9 is as good."""
+    set_stop(stop, 1)
+    broker.eventually(lambda: one.process.poll() is not None, timeout=1.0)
+    one.kill()
+    set_stop(stop, 0)
+
+
 def record_round(programs, base, seed):
     """One recorded run; returns (data directory, trace)."""
     data, trace = os.path.join(base, "data"), os.path.join(base, "trace")
     os.mkdir(data)
     broker.BIN = programs
+    stop = os.path.join(base, "stop")
+    set_stop(stop, 0)
     recorder = os.path.join(programs, "..", "lib", "truc_recorder.so")
     one = broker.Broker(directory=data, preload=os.path.abspath(recorder), config="segment_bytes: %d\n" % SEGMENT_BYTES,
-                        environment={"TRUC_RECORD_DIR": data, "TRUC_RECORD_FILE": trace})
+                        environment={"TRUC_RECORD_DIR": data, "TRUC_RECORD_FILE": trace, "TRUC_RECORD_STOP": stop})
     chance = random.Random(seed)
     with one:
         loads, _ = run_load(one.url, seed, 0, 1 << 30)
         time.sleep(chance.uniform(0.2, 1.0))  # the kill's moment, not a wait for anything
+        kill(one, stop)
         one.restart()
         finish(loads)
         loads, _ = run_load(one.url, seed + 1, 1, LOG_BYTES)
         finish(loads)
-        one.kill()
+        kill(one, stop)
     return data, trace
 
 

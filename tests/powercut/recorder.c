@@ -1,6 +1,7 @@
 /* recorder.c: preloaded into trucd, lists what it does to its data directory and its sockets (trace.h).
  *
- * Layer: tests. TRUC_RECORD_DIR is the data directory (absolute), TRUC_RECORD_FILE the trace, appended to. The list's order is
+ * Layer: tests. TRUC_RECORD_DIR is the data directory (absolute), TRUC_RECORD_FILE the trace, appended to; a byte other than 0 in
+ * TRUC_RECORD_STOP ends the process as a kill would. The list's order is
  * made under one mutex. Whatever the recorder might miss (stdio, mappings, raw system calls) shows at the end: the replayer's
  * picture of the directory must equal the directory itself. */
 #include "trace.h"
@@ -45,6 +46,7 @@ static atomic_uint_fast64_t tickets;
 static int trace_fd = -1;
 static char directory[PATH_MAX];
 static size_t directory_size;
+static const volatile uint8_t *stop; /* set by powercut.py: end here, see stop_here */
 
 /* --- the list ------------------------------------------------------------------------------------------------------------- */
 
@@ -70,9 +72,18 @@ static void emit(struct trace_event event, const char *name, const struct iovec 
     errno = saved;
 }
 
-static void list(struct trace_event event, const char *name, const struct iovec *data, int data_count)
+/* A kill from outside could fall between a write and its line in the list. So the process is told to end by a byte in a file, and
+ * ends while it holds the mutex: then nobody is between the two. */
+static void order_lock(void)
 {
     pthread_mutex_lock(&order);
+    if (stop != NULL && *stop != 0)
+        syscall(SYS_exit_group, 137);
+}
+
+static void list(struct trace_event event, const char *name, const struct iovec *data, int data_count)
+{
+    order_lock();
     emit(event, name, data, data_count);
     pthread_mutex_unlock(&order);
 }
@@ -96,6 +107,9 @@ __attribute__((constructor)) static void recorder_start(void)
         return;
     directory_size = strlen(root);
     memcpy(directory, root, directory_size + 1);
+    int stop_fd = (int)syscall(SYS_openat, AT_FDCWD, getenv("TRUC_RECORD_STOP"), O_RDONLY | O_CLOEXEC);
+    void *byte = stop_fd >= 0 ? (void *)syscall(SYS_mmap, NULL, 1, PROT_READ, MAP_SHARED, stop_fd, 0) : MAP_FAILED;
+    stop = byte != MAP_FAILED ? byte : NULL;
     trace_fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (trace_fd >= 0)
         list((struct trace_event){.kind = TRACE_START}, NULL, NULL, 0);
@@ -163,7 +177,7 @@ static int open_listed(int at, const char *path, int flags, mode_t mode)
             descriptors[fd].class = CLASS_UNKNOWN;
         return fd;
     }
-    pthread_mutex_lock(&order);
+    order_lock();
     struct stat status;
     bool existed = fstatat(at, path, &status, 0) == 0;
     int fd = (int)syscall(SYS_openat, at, path, flags, mode);
@@ -249,7 +263,7 @@ static uint64_t total(const struct iovec *parts, int count)
 static ssize_t write_listed(int fd, const struct descriptor *d, const struct iovec *parts, int count, off_t offset)
 {
     off_t at = offset;
-    pthread_mutex_lock(&order);
+    order_lock();
     if (at < 0) {
         int status = fcntl(fd, F_GETFL);
         at = lseek(fd, 0, (status & O_APPEND) != 0 ? SEEK_END : SEEK_CUR);
@@ -457,7 +471,7 @@ static int name_listed(enum trace_kind kind, int at, const char *path, long call
 {
     char buffer[PATH_MAX];
     const char *name = below(at, path, buffer);
-    pthread_mutex_lock(&order);
+    order_lock();
     int status = (int)syscall(call, at, path, third);
     if (status == 0 && name != NULL)
         emit((struct trace_event){.kind = kind, .name_size = (uint32_t)strlen(name)}, name, NULL, 0);
@@ -495,7 +509,7 @@ PUBLIC int renameat(int from_at, const char *from, int to_at, const char *to)
 {
     char from_buffer[PATH_MAX], to_buffer[PATH_MAX], both[2 * PATH_MAX];
     const char *from_name = below(from_at, from, from_buffer), *to_name = below(to_at, to, to_buffer);
-    pthread_mutex_lock(&order);
+    order_lock();
     int status = (int)syscall(SYS_renameat2, from_at, from, to_at, to, 0);
     if (status == 0 && from_name != NULL && to_name != NULL) {
         int size = snprintf(both, sizeof both, "%s%c%s", from_name, '\0', to_name);
