@@ -52,11 +52,11 @@ static uint64_t current_wanted(const struct spare *spare)
     return least(spare->current.target, most(spare->used + LEAD_BYTES, spare->current_demand));
 }
 
-/* And of the next one: nothing until the current one is half used, then in step with it. */
+/* And of the next one: the lead goes on into it. */
 static uint64_t next_wanted(const struct spare *spare)
 {
-    uint64_t half = spare->current.target / 2;
-    uint64_t wanted = spare->used > half ? 2 * (spare->used - half) + LEAD_BYTES : 0;
+    uint64_t lead_end = spare->used + LEAD_BYTES;
+    uint64_t wanted = lead_end > spare->current.target ? lead_end - spare->current.target : 0;
     uint64_t target = spare->next_made ? spare->next.target : spare->options.segment_bytes;
     return least(most(target, spare->next_demand), most(wanted, spare->next_demand));
 }
@@ -303,7 +303,7 @@ truc_status spare_reserve(struct spare *spare, uint64_t bytes, bool *ret_roll, c
         } else {
             /* A commit larger than a segment gets a segment of its own size. */
             uint64_t least_bytes = need + GUARD_BYTES + MIB;
-            spare->next_demand = most(least_bytes, least(spare->options.segment_bytes, LEAD_BYTES));
+            spare->next_demand = least_bytes;
             if (spare->next_made) {
                 spare->next.target = most(spare->next.target, least_bytes);
                 if (spare->next.filled >= spare->next_demand) {

@@ -1,10 +1,10 @@
-/* spare.h: room ahead of the log: the rest of the current segment and the next one, zero-filled in the background.
+/* spare.h: room ahead of the log, zero-filled in the background: the rest of the current segment and the beginning of the next.
  * Layer: log, engine lmdb.
  *
  * Commits into space that was written before run two to four times as fast as into a growing file, and a disk that is full is
- * noticed before an acknowledgement depends on it. A new log's first segment is filled while it is in use, ahead of its use;
- * every later one beforehand, as next.mdb, paced so that it is complete when the current one is used up. Filling bypasses the page
- * cache where the file system lets it.
+ * noticed before an acknowledgement depends on it. Filling keeps a constant lead over use, across the boundary of segments too,
+ * so that it never comes in bursts; it bypasses the page cache where the file system lets it. LMDB never reads beyond what it has
+ * written, so what is filled matters for speed and room only.
  *
  * Threads: one of its own; spare_reserve, spare_advance, spare_used from the log thread; the rest from any. */
 #ifndef TRUC_LOG_LMDB_SPARE_H
