@@ -8,7 +8,7 @@
 #include "clients/c/client.h"
 #include "clients/c/lane.h"
 #include "clients/c/outbox.h"
-#include "clients/c/uuid7.h"
+#include "proto/uuid7.h"
 
 enum producer_state {
     PRODUCER_WAITING, /* for a connection */
@@ -58,7 +58,7 @@ struct truc_producer {
     pthread_cond_t room;
     size_t queue_used;
     unsigned callers;      /* threads that wait for room */
-    struct uuid7 uuid;
+    struct uuid7_state uuid;
     struct outbox *outbox; /* NULL: none */
 };
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "clients/c/pack.h"
 #include "clients/c/sender.h"
@@ -65,6 +66,7 @@ static truc_status create(truc_client *client, const truc_options *options, truc
 {
     const char *name = option_text(options, OPTION_NAME);
     struct truc_producer *producer = calloc(1, sizeof *producer);
+    uint64_t seed[UUID7_SEED_WORDS];
     truc_status status = TRUC_NO_MEMORY;
 
     if (producer == NULL)
@@ -85,9 +87,13 @@ static truc_status create(truc_client *client, const truc_options *options, truc
         producer->settings.name = strdup(name);
     if (producer->generation == NULL || (name != NULL && producer->settings.name == NULL))
         goto done;
-    status = uuid7_init(&producer->uuid) ? TRUC_OK : TRUC_INTERNAL;
-    if (status == TRUC_OK)
-        *ret_producer = producer;
+    if (getrandom(seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+        status = TRUC_INTERNAL;
+        goto done;
+    }
+    uuid7_seed(&producer->uuid, seed);
+    status = TRUC_OK;
+    *ret_producer = producer;
 done:
     if (status != TRUC_OK)
         destroy(producer);

@@ -64,6 +64,15 @@ static truc_status wait_for_room(struct truc_producer *producer, int64_t deadlin
     return in_time ? TRUC_OK : TRUC_TIMED_OUT;
 }
 
+/* The coarse clock is a few ms behind and ten times cheaper. */
+static uint64_t unix_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 /* Encodes into the batch and counts the record in. */
 static truc_status append(struct truc_producer *producer, struct lane *lane, struct send_batch *batch, struct record_input *input,
                           void *opaque, struct waiter *waiter)
@@ -77,7 +86,7 @@ static truc_status append(struct truc_producer *producer, struct lane *lane, str
     if (status != TRUC_OK)
         return status;
     if (input->needs_id) {
-        uuid7_next(&producer->uuid, id);
+        uuid7_generate(&producer->uuid, unix_ms(), id);
         input->view.id = bytes_of(id, sizeof id);
     }
     record = varint_put(at, input->encoded_size);

@@ -1,0 +1,86 @@
+#undef NDEBUG
+#include "clients/c/options.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+static void option_table_is_whole(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const struct option_row *row = &option_table[i];
+        truc_options *options = NULL;
+
+        assert_non_null(row->name);
+        assert_non_null(row->scope);
+        assert_non_null(row->help);
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(row->name, option_table[j].name);
+        if (row->default_text == NULL)
+            continue;
+        assert_int_equal(truc_options_create(&options), TRUC_OK);
+        assert_int_equal(truc_options_set(options, row->name, row->default_text), TRUC_OK);
+        assert_true(option_number(options, (enum option_id)i) == option_number(NULL, (enum option_id)i));
+        truc_options_destroy(options);
+    }
+}
+
+static void option_wrong_values_are_named(void **state)
+{
+    static const char *const wrong[][2] = {
+        {"batch_bytes", "0"},   {"batch_bytes", "12x"},       {"batch_bytes", "-1"},  {"batch_bytes", "99999999999999999999"},
+        {"codec", "gzip"},      {"follow", "true"},           {"from", "offset="},    {"from", "offset=1x"},
+        {"until", "yesterday"}, {"event_since_ns", "now"},    {"source", "H26.16/"},  {"source", "no agency/x"},
+        {"name", ""},           {"queue_bytes", "1"},         {"no_such", "1"},       {"in_flight", "17"},
+    };
+    truc_options *options = NULL;
+
+    (void)state;
+    assert_int_equal(truc_options_create(&options), TRUC_OK);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_int_equal(truc_options_set(options, wrong[i][0], wrong[i][1]), TRUC_INVALID_ARGUMENT);
+        assert_non_null(strstr(truc_options_error(options), wrong[i][0]));
+    }
+    assert_int_equal(truc_options_set(options, NULL, "1"), TRUC_INVALID_ARGUMENT);
+    assert_int_equal(truc_options_set(NULL, "name", "1"), TRUC_INVALID_ARGUMENT);
+    truc_options_destroy(options);
+    truc_options_destroy(NULL);
+}
+
+static void option_values_are_taken(void **state)
+{
+    truc_options *options = NULL;
+
+    (void)state;
+    assert_int_equal(truc_options_create(&options), TRUC_OK);
+    assert_int_equal(truc_options_set(options, "codec", "zstd"), TRUC_OK);
+    assert_int_equal(truc_options_set(options, "codec", "lz4"), TRUC_OK);
+    assert_int_equal(truc_options_set(options, "from", "time_ns=-7"), TRUC_OK);
+    assert_int_equal(truc_options_set(options, "until", "offset=18446744073709551615"), TRUC_OK);
+    assert_int_equal(truc_options_set(options, "event_since_ns", "-1"), TRUC_OK);
+    assert_int_equal(truc_options_set(options, "source", "H26.16"), TRUC_OK);
+    assert_int_equal(option_number(options, OPTION_CODEC), 1);
+    assert_int_equal(option_bound(options, OPTION_FROM).kind, BOUND_AT_TIME);
+    assert_int_equal(option_bound(options, OPTION_FROM).time_ns, -7);
+    assert_true(option_bound(options, OPTION_UNTIL).value == UINT64_MAX);
+    assert_int_equal(option_time(options, OPTION_EVENT_SINCE_NS), -1);
+    assert_string_equal(option_text(options, OPTION_SOURCE), "H26.16");
+    assert_int_equal(option_number(options, OPTION_VERIFY), 1);
+    assert_string_equal(option_text(NULL, OPTION_URL), TRUC_URL_DEFAULT);
+    truc_options_destroy(options);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(option_table_is_whole),
+        cmocka_unit_test(option_wrong_values_are_named),
+        cmocka_unit_test(option_values_are_taken),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
