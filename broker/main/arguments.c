@@ -27,10 +27,14 @@ truc_status arguments_parse(int count, char **words, struct arguments *ret_argum
 {
     enum { DATA = 1, LISTEN, CONFIG, ACCEPT_CLOCK, CHECK_CONFIG, HELP_CONFIG, VERSION, HELP };
     static const struct option options[] = {
-        {"data", required_argument, NULL, DATA},           {"listen", required_argument, NULL, LISTEN},
-        {"config", required_argument, NULL, CONFIG},       {"accept-clock", no_argument, NULL, ACCEPT_CLOCK},
-        {"check-config", no_argument, NULL, CHECK_CONFIG}, {"help-config", no_argument, NULL, HELP_CONFIG},
-        {"version", no_argument, NULL, VERSION},           {"help", no_argument, NULL, HELP},
+        {"data", required_argument, NULL, DATA},
+        {"listen", required_argument, NULL, LISTEN},
+        {"config", required_argument, NULL, CONFIG},
+        {"accept-clock", no_argument, NULL, ACCEPT_CLOCK},
+        {"check-config", no_argument, NULL, CHECK_CONFIG},
+        {"help-config", no_argument, NULL, HELP_CONFIG},
+        {"version", no_argument, NULL, VERSION},
+        {"help", no_argument, NULL, HELP},
         {NULL, 0, NULL, 0},
     };
     struct arguments arguments = {.action = ACTION_SERVE};
@@ -68,7 +72,8 @@ truc_status arguments_parse(int count, char **words, struct arguments *ret_argum
             arguments.action = ACTION_HELP;
             break;
         default:
-            snprintf(why, why_size, "%s: %s; see trucd --help", words[optind - 1], option == ':' ? "a value is missing" : "no such option");
+            snprintf(why, why_size, "%s: %s; see trucd --help", words[optind - 1],
+                     option == ':' ? "a value is missing" : "no such option");
             return TRUC_USAGE;
         }
     }

@@ -90,11 +90,13 @@ static truc_status create_net(struct broker *broker, char *why)
     options.receive_bytes_total_max = config->receive_bytes_max;
     /* Twice the credit: buffers are freed whole. One frame of the largest size must always fit. */
     options.receive_bytes_max = (uint32_t)(2 * config->publish_credit_bytes + FRAME_BYTES_MAX);
-    options.send_bytes_max = (uint32_t)(config->read_chunk_bytes * READ_BLOCKS_UNSENT_MAX * config->readers_per_connection_max +
-                                        2 * (uint64_t)FRAME_BYTES_MAX < UINT32_MAX
-                                            ? config->read_chunk_bytes * READ_BLOCKS_UNSENT_MAX * config->readers_per_connection_max +
-                                                  2 * (uint64_t)FRAME_BYTES_MAX
-                                            : UINT32_MAX);
+    options.send_bytes_max =
+        (uint32_t)(config->read_chunk_bytes * READ_BLOCKS_UNSENT_MAX * config->readers_per_connection_max +
+                               2 * (uint64_t)FRAME_BYTES_MAX <
+                           UINT32_MAX
+                       ? config->read_chunk_bytes * READ_BLOCKS_UNSENT_MAX * config->readers_per_connection_max +
+                             2 * (uint64_t)FRAME_BYTES_MAX
+                       : UINT32_MAX);
     truc_status status = net_create(&options, &callbacks, &broker->net, net_why);
     if (status != TRUC_OK) {
         snprintf(why, BROKER_WHY_BYTES, "%s", net_why);
@@ -142,7 +144,9 @@ static truc_status create_core(struct broker *broker, const struct catalog_copy 
     core_config.accept_clock = accept_clock;
     truc_status status = core_create(&core_config, &broker->core);
     if (status == TRUC_OK) {
-        struct catalog_visitor visitor = {.context = broker->core, .topic = core_restore_topic, .producer = core_restore_producer,
+        struct catalog_visitor visitor = {.context = broker->core,
+                                          .topic = core_restore_topic,
+                                          .producer = core_restore_producer,
                                           .sequence = core_restore_sequence};
         status = catalog_copy_visit(copy, &visitor);
     }
@@ -172,7 +176,8 @@ static truc_status start_threads(struct broker *broker, char *why)
     broker->reader_pool = reader_pool_create(&readers);
     broker->drain = letter_create(CORE_DRAIN, 0);
     struct letter *start = letter_create(CORE_START, 0);
-    if (broker->verify_pool == NULL || broker->log_thread == NULL || broker->reader_pool == NULL || broker->drain == NULL || start == NULL) {
+    if (broker->verify_pool == NULL || broker->log_thread == NULL || broker->reader_pool == NULL || broker->drain == NULL ||
+        start == NULL) {
         letter_free(start);
         snprintf(why, BROKER_WHY_BYTES, "no memory or no threads to serve with");
         return TRUC_NO_MEMORY;
@@ -266,9 +271,15 @@ truc_status broker_start(const struct config *config, bool accept_clock, struct 
     return TRUC_OK;
 }
 
-const char *broker_url(const struct broker *broker, size_t index) { return index < broker->url_count ? broker->urls[index] : NULL; }
+const char *broker_url(const struct broker *broker, size_t index)
+{
+    return index < broker->url_count ? broker->urls[index] : NULL;
+}
 
-int broker_finished_fd(const struct broker *broker) { return broker->finished_fd; }
+int broker_finished_fd(const struct broker *broker)
+{
+    return broker->finished_fd;
+}
 
 truc_status broker_outcome(struct broker *broker, char why[BROKER_WHY_BYTES])
 {

@@ -22,14 +22,14 @@ struct broker {
     struct reader_pool *reader_pool;
     pthread_t core_thread;
     bool core_thread_runs;
-    struct letter *drain;          /* made beforehand; NULL once sent */
+    struct letter *drain; /* made beforehand; NULL once sent */
     char *urls[CONFIG_LISTEN_MAX];
     size_t url_count;
     int finished_fd;
-    atomic_ullong faults;          /* connections ended for a fault */
+    atomic_ullong faults; /* connections ended for a fault */
 
-    pthread_mutex_t mutex;         /* guards what follows */
-    bool notify_log_thread;        /* the log's notify may reach the log thread */
+    pthread_mutex_t mutex;  /* guards what follows */
+    bool notify_log_thread; /* the log's notify may reach the log thread */
     truc_status outcome;
     char outcome_why[BROKER_WHY_BYTES];
 };
@@ -48,7 +48,7 @@ void effects_carry_out(struct broker *broker, struct core_effects effects, bool 
 
 /* stats.c */
 struct stats {
-    int64_t due_ns;                /* CLOCK_MONOTONIC; the core thread's */
+    int64_t due_ns; /* CLOCK_MONOTONIC; the core thread's */
     uint64_t last_activity;
     uint64_t steps, events;
 };

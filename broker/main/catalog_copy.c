@@ -38,7 +38,8 @@ static uint8_t *room(struct catalog_copy *copy, size_t size)
     return at;
 }
 
-static truc_status keep(struct catalog_copy *copy, enum row_kind kind, const void *row, size_t row_size, struct bytes a, struct bytes b)
+static truc_status keep(struct catalog_copy *copy, enum row_kind kind, const void *row, size_t row_size, struct bytes a,
+                        struct bytes b)
 {
     struct row_head head = {(uint32_t)kind, (uint32_t)row_size};
     uint8_t *at = room(copy, sizeof head + align8(row_size) + align8(a.size) + align8(b.size));
@@ -79,7 +80,8 @@ struct catalog_visitor catalog_copy_visitor(struct catalog_copy *copy)
     return (struct catalog_visitor){.context = copy, .topic = keep_topic, .producer = keep_producer, .sequence = keep_sequence};
 }
 
-static truc_status visit_row(const struct catalog_visitor *visitor, const struct row_head *head, const uint8_t *row, size_t *ret_size)
+static truc_status visit_row(const struct catalog_visitor *visitor, const struct row_head *head, const uint8_t *row,
+                             size_t *ret_size)
 {
     const uint8_t *texts = row + align8(head->struct_size);
     if (head->kind == ROW_TOPIC) {

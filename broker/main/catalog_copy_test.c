@@ -19,13 +19,17 @@ static struct topic_row topic_row(uint32_t i, char *name)
 static struct producer_row producer_row(uint32_t i, char *name)
 {
     int size = snprintf(name, 64, "producer-%u", i);
-    return (struct producer_row){.producer_id = i + 1, .epoch = i, .named = i % 2, .scope = bytes_of("H26/s", 5),
+    return (struct producer_row){.producer_id = i + 1,
+                                 .epoch = i,
+                                 .named = i % 2,
+                                 .scope = bytes_of("H26/s", 5),
                                  .name = bytes_of(name, i % 2 ? (size_t)size : 0)};
 }
 
 static struct sequence_row sequence_row(uint32_t i)
 {
-    struct sequence_row row = {.producer_id = i + 1, .topic_id = i, .next_sequence = i, .result_count = i % (BATCHES_IN_FLIGHT_MAX + 1)};
+    struct sequence_row row = {
+        .producer_id = i + 1, .topic_id = i, .next_sequence = i, .result_count = i % (BATCHES_IN_FLIGHT_MAX + 1)};
     for (uint32_t k = 0; k < row.result_count; k++) {
         row.results[k] = (struct batch_result){i + k, i * k, k};
     }

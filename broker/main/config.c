@@ -9,13 +9,35 @@
 #include "proto/topic.h"
 
 const struct config_key config_keys[] = {
-#define CONFIG_TOP(name, kind, default_text, least, most, text) \
-    {CONFIG_IN_TOP, CONFIG_##kind, #name, default_text, text, least, most, offsetof(struct config, name), offsetof(struct config_raw, name)},
-#define CONFIG_LIMIT(name, kind, default_text, least, most, text) \
-    {CONFIG_IN_LIMITS, CONFIG_##kind, #name, default_text, text, least, most, offsetof(struct config, name), \
+#define CONFIG_TOP(name, kind, default_text, least, most, text)                                                                    \
+    {CONFIG_IN_TOP,                                                                                                                \
+     CONFIG_##kind,                                                                                                                \
+     #name,                                                                                                                        \
+     default_text,                                                                                                                 \
+     text,                                                                                                                         \
+     least,                                                                                                                        \
+     most,                                                                                                                         \
+     offsetof(struct config, name),                                                                                                \
+     offsetof(struct config_raw, name)},
+#define CONFIG_LIMIT(name, kind, default_text, least, most, text)                                                                  \
+    {CONFIG_IN_LIMITS,                                                                                                             \
+     CONFIG_##kind,                                                                                                                \
+     #name,                                                                                                                        \
+     default_text,                                                                                                                 \
+     text,                                                                                                                         \
+     least,                                                                                                                        \
+     most,                                                                                                                         \
+     offsetof(struct config, name),                                                                                                \
      offsetof(struct config_raw_limits, name)},
-#define CONFIG_TOPIC(name, kind, default_text, least, most, text) \
-    {CONFIG_IN_TOPICS, CONFIG_##kind, #name, default_text, text, least, most, offsetof(struct config_topic, name), \
+#define CONFIG_TOPIC(name, kind, default_text, least, most, text)                                                                  \
+    {CONFIG_IN_TOPICS,                                                                                                             \
+     CONFIG_##kind,                                                                                                                \
+     #name,                                                                                                                        \
+     default_text,                                                                                                                 \
+     text,                                                                                                                         \
+     least,                                                                                                                        \
+     most,                                                                                                                         \
+     offsetof(struct config_topic, name),                                                                                          \
      offsetof(struct config_raw_topic, name)},
 #include "broker/main/config.def"
 #undef CONFIG_TOP
@@ -92,11 +114,13 @@ static bool set_value(const struct config_key *key, void *structure, const char 
 
 static truc_status bad_value(const struct load *load, const char *path, const char *value, const char *must)
 {
-    snprintf(load->why, CONFIG_WHY_BYTES, "%s:%u: %s: `%.100s` must be %s", load->file, config_line_of(&load->lines, path), path, value, must);
+    snprintf(load->why, CONFIG_WHY_BYTES, "%s:%u: %s: `%.100s` must be %s", load->file, config_line_of(&load->lines, path), path,
+             value, must);
     return TRUC_BAD_CONFIG;
 }
 
-static truc_status set_section(const struct load *load, enum config_section section, const void *raw, const char *prefix, void *structure)
+static truc_status set_section(const struct load *load, enum config_section section, const void *raw, const char *prefix,
+                               void *structure)
 {
     for (size_t i = 0; i < config_key_count; i++) {
         const struct config_key *key = &config_keys[i];
@@ -300,9 +324,11 @@ static truc_status check_keys(const struct load *load)
     for (size_t i = 0; i < load->lines.count; i++) {
         const char *path = load->lines.lines[i].path;
         const char *name = strrchr(path, '.') != NULL ? strrchr(path, '.') + 1 : path;
-        enum config_section section = strncmp(path, "limits.", 7) == 0 ? CONFIG_IN_LIMITS
-                                      : strncmp(path, "topics[", 7) == 0 ? CONFIG_IN_TOPICS : CONFIG_IN_TOP;
-        bool known = path[strlen(path) - 1] == ']' || strcmp(path, "limits") == 0 || strcmp(path, "listen") == 0 || strcmp(path, "topics") == 0;
+        enum config_section section = strncmp(path, "limits.", 7) == 0   ? CONFIG_IN_LIMITS
+                                      : strncmp(path, "topics[", 7) == 0 ? CONFIG_IN_TOPICS
+                                                                         : CONFIG_IN_TOP;
+        bool known = path[strlen(path) - 1] == ']' || strcmp(path, "limits") == 0 || strcmp(path, "listen") == 0 ||
+                     strcmp(path, "topics") == 0;
         for (size_t k = 0; k < config_key_count && !known; k++) {
             known = config_keys[k].section == section && strcmp(config_keys[k].name, name) == 0;
         }

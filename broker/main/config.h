@@ -37,7 +37,7 @@ struct config {
     struct config_topic *topics;
     struct core_family *families; /* the topics, as the core wants them; borrow their texts */
     size_t topic_count;
-    bool domain_given;            /* by the file: an existing log must have it */
+    bool domain_given; /* by the file: an existing log must have it */
 };
 
 #define CONFIG_LISTEN_DEFAULT "tcp://127.0.0.1:8782"

@@ -31,14 +31,16 @@ void config_describe(void (*line)(void *context, const char *text), void *contex
     char text[768], range[80];
     line(context, "| key | kind | default | range | what it is |");
     line(context, "|---|---|---|---|---|");
-    snprintf(text, sizeof text, "| `listen` | list of texts | `[%s]` | 1 to %d | %s |", CONFIG_LISTEN_DEFAULT, CONFIG_LISTEN_MAX, CONFIG_LISTEN_TEXT);
+    snprintf(text, sizeof text, "| `listen` | list of texts | `[%s]` | 1 to %d | %s |", CONFIG_LISTEN_DEFAULT, CONFIG_LISTEN_MAX,
+             CONFIG_LISTEN_TEXT);
     line(context, text);
     for (size_t i = 0; i < config_key_count; i++) {
         const struct config_key *key = &config_keys[i];
         char given[64];
         bounds(key, range, sizeof range);
         snprintf(given, sizeof given, key->default_text[0] != '\0' ? "`%s`" : "%s", key->default_text);
-        snprintf(text, sizeof text, "| `%s%s` | %s | %s | %s | %s |", prefixes[key->section], key->name, kinds[key->kind], given, range, key->text);
+        snprintf(text, sizeof text, "| `%s%s` | %s | %s | %s | %s |", prefixes[key->section], key->name, kinds[key->kind], given,
+                 range, key->text);
         line(context, text);
     }
 }

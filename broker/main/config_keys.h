@@ -54,7 +54,8 @@ struct config_raw {
 };
 
 /* config_yaml.c: NULL for an empty file; freed with config_raw_destroy. TRUC_BAD_CONFIG with why. */
-truc_status config_raw_load(const char *file, const char *text, size_t size, struct config_raw **ret_raw, char why[CONFIG_WHY_BYTES]);
+truc_status config_raw_load(const char *file, const char *text, size_t size, struct config_raw **ret_raw,
+                            char why[CONFIG_WHY_BYTES]);
 void config_raw_destroy(struct config_raw *raw);
 
 /* config_lines.c: where the keys of a YAML text stand. */
@@ -67,7 +68,8 @@ struct config_lines {
     size_t count;
 };
 /* TRUC_BAD_CONFIG (not YAML; anchors, nesting or number of keys beyond what a configuration needs) with why; TRUC_NO_MEMORY. */
-truc_status config_lines_load(const char *file, const char *text, size_t size, struct config_lines *ret_lines, char why[CONFIG_WHY_BYTES]);
+truc_status config_lines_load(const char *file, const char *text, size_t size, struct config_lines *ret_lines,
+                              char why[CONFIG_WHY_BYTES]);
 void config_lines_fini(struct config_lines *lines);
 unsigned config_line_of(const struct config_lines *lines, const char *path); /* 0: not in the file */
 

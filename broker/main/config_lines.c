@@ -129,7 +129,8 @@ static truc_status walk_event(struct walk *walk, const yaml_event_t *event)
     }
 }
 
-truc_status config_lines_load(const char *file, const char *text, size_t size, struct config_lines *ret_lines, char why[CONFIG_WHY_BYTES])
+truc_status config_lines_load(const char *file, const char *text, size_t size, struct config_lines *ret_lines,
+                              char why[CONFIG_WHY_BYTES])
 {
     struct walk walk = {.file = file, .why = why};
     yaml_parser_t parser;

@@ -201,7 +201,8 @@ static void config_table_is_in_operations_page(void **state)
 
 static void units_round_trip_and_refuse(void **state)
 {
-    static const char *const bad[] = {"", "x", "1x", "KiB", "1 KiB", "-1", "1.5MiB", "99999999999999999999", "18446744073709551615KiB"};
+    static const char *const bad[] = {
+        "", "x", "1x", "KiB", "1 KiB", "-1", "1.5MiB", "99999999999999999999", "18446744073709551615KiB"};
     uint64_t value;
     char text[32];
     (void)state;

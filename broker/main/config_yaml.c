@@ -4,7 +4,8 @@
 
 #include "broker/main/config_keys.h"
 
-#define TEXT_FIELD(structure, name) CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, structure, name, 0, CYAML_UNLIMITED),
+#define TEXT_FIELD(structure, name)                                                                                                \
+    CYAML_FIELD_STRING_PTR(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, structure, name, 0, CYAML_UNLIMITED),
 
 static const cyaml_schema_field_t topic_fields[] = {
 #define CONFIG_TOP(name, kind, default_text, least, most, text)
@@ -37,8 +38,10 @@ static const cyaml_schema_field_t top_fields[] = {
 #undef CONFIG_LIMIT
 #undef CONFIG_TOPIC
     CYAML_FIELD_MAPPING("limits", CYAML_FLAG_OPTIONAL, struct config_raw, limits, limit_fields),
-    CYAML_FIELD_SEQUENCE("listen", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config_raw, listen, &listen_schema, 1, CONFIG_LISTEN_MAX),
-    CYAML_FIELD_SEQUENCE("topics", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config_raw, topics, &topic_schema, 0, CONFIG_TOPICS_MAX),
+    CYAML_FIELD_SEQUENCE("listen", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config_raw, listen, &listen_schema, 1,
+                         CONFIG_LISTEN_MAX),
+    CYAML_FIELD_SEQUENCE("topics", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct config_raw, topics, &topic_schema, 0,
+                         CONFIG_TOPICS_MAX),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t top_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct config_raw, top_fields)};
@@ -73,7 +76,8 @@ static cyaml_config_t cyaml_configuration(struct capture *capture)
     return (cyaml_config_t){.log_fn = capture_log, .log_ctx = capture, .mem_fn = cyaml_mem, .log_level = CYAML_LOG_WARNING};
 }
 
-truc_status config_raw_load(const char *file, const char *text, size_t size, struct config_raw **ret_raw, char why[CONFIG_WHY_BYTES])
+truc_status config_raw_load(const char *file, const char *text, size_t size, struct config_raw **ret_raw,
+                            char why[CONFIG_WHY_BYTES])
 {
     struct capture capture = {0};
     cyaml_config_t configuration = cyaml_configuration(&capture);

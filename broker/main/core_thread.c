@@ -12,8 +12,8 @@ struct core_loop {
     struct letter *letters[STEP_EVENTS_MAX];
     size_t count;
     bool logins, infos, full;
-    truc_status failed;           /* a LOG_FAILED is among the events */
-    int64_t wake_boot_ns;         /* 0: none */
+    truc_status failed;   /* a LOG_FAILED is among the events */
+    int64_t wake_boot_ns; /* 0: none */
     struct stats stats;
 };
 
@@ -79,8 +79,9 @@ static void notice(struct core_loop *loop, const struct core_event *event)
 static void set_usage(struct broker *broker)
 {
     struct log_usage usage = log_usage(broker->log);
-    core_set_usage(broker->core, (struct core_usage){.bytes = usage.bytes, .segment_count = usage.segment_count,
-                                                     .first_append_ns = usage.first_append_ns});
+    core_set_usage(
+        broker->core,
+        (struct core_usage){.bytes = usage.bytes, .segment_count = usage.segment_count, .first_append_ns = usage.first_append_ns});
 }
 
 static void step(struct core_loop *loop)

@@ -20,8 +20,8 @@ struct draft {
     uint8_t *leaves, *deltas;
     size_t leaves_size, leaves_capacity, deltas_size, deltas_capacity;
     uint32_t delta_count;
-    uint64_t ticket;          /* the last one */
-    size_t bytes;             /* of everything, roughly what it will take in a block */
+    uint64_t ticket; /* the last one */
+    size_t bytes;    /* of everything, roughly what it will take in a block */
 };
 
 /* False: no memory, nothing was added; on success the publish is the draft's. */

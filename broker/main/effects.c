@@ -20,7 +20,10 @@ static void note_logins(struct broker *broker, const struct core_effect *effect)
     }
 }
 
-static void release(const struct core_effect *effect) { publish_free(effect->prepared->owner); }
+static void release(const struct core_effect *effect)
+{
+    publish_free(effect->prepared->owner);
+}
 
 static void alarm_line(const struct core_effect *effect)
 {
@@ -32,7 +35,8 @@ static void alarm_line(const struct core_effect *effect)
 
 static void carry_out_log(struct broker *broker, const struct core_effect *effect)
 {
-    bool done = effect->kind == EFFECT_APPEND ? log_thread_append(broker->log_thread, effect) : log_thread_delta(broker->log_thread, effect);
+    bool done = effect->kind == EFFECT_APPEND ? log_thread_append(broker->log_thread, effect)
+                                              : log_thread_delta(broker->log_thread, effect);
     if (!done) {
         if (effect->kind == EFFECT_APPEND) {
             release(effect);

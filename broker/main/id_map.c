@@ -2,7 +2,10 @@
 
 #include <stdlib.h>
 
-static size_t home(const struct id_map *map, uint64_t id) { return (size_t)((id * 0x9e3779b97f4a7c15u) >> 32) & (map->capacity - 1); }
+static size_t home(const struct id_map *map, uint64_t id)
+{
+    return (size_t)((id * 0x9e3779b97f4a7c15u) >> 32) & (map->capacity - 1);
+}
 
 void id_map_fini(struct id_map *map)
 {

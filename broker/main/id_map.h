@@ -16,7 +16,7 @@ struct id_map {
     size_t capacity, count; /* capacity is a power of two or 0 */
 };
 
-void id_map_fini(struct id_map *map); /* the values are the caller's */
+void id_map_fini(struct id_map *map);                          /* the values are the caller's */
 bool id_map_put(struct id_map *map, uint64_t id, void *value); /* a new id; false: no memory */
 void *id_map_get(const struct id_map *map, uint64_t id);       /* NULL: none */
 void *id_map_take(struct id_map *map, uint64_t id);            /* removes */

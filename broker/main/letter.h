@@ -11,11 +11,11 @@
 struct letter {
     struct letter *next;
     struct core_event event;
-    struct net_buffer *buffer;                   /* holds what event.frame borrows; NULL when it borrows nothing */
-    void (*release)(struct letter *letter);      /* after the step; frees the letter and what is left of it; NULL: free() */
-    void *context;                               /* of whoever made it */
-    bool ready;                                  /* session.h: may go, as soon as those before it have gone */
-    char why[160];                               /* storage for event.why */
+    struct net_buffer *buffer;              /* holds what event.frame borrows; NULL when it borrows nothing */
+    void (*release)(struct letter *letter); /* after the step; frees the letter and what is left of it; NULL: free() */
+    void *context;                          /* of whoever made it */
+    bool ready;                             /* session.h: may go, as soon as those before it have gone */
+    char why[160];                          /* storage for event.why */
 };
 
 /* Zeroed, of that kind. NULL: no memory. */

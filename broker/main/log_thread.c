@@ -12,20 +12,20 @@ struct log_thread {
     struct log *log;
     struct mailbox *mailbox;
     pthread_t thread;
-    struct draft *staged;            /* of the core thread */
+    struct draft *staged; /* of the core thread */
     /* of the log thread */
     struct log_append *appends;
     size_t append_capacity;
     uint8_t *deltas;
     size_t deltas_capacity;
 
-    pthread_mutex_t mutex;           /* guards what follows */
+    pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t submitted;
     struct draft *first, **last_next;
     struct draft *idle;
     unsigned idle_count;
     bool waits, stopping, capacity_changed, failed;
-    struct letter *failure;          /* made beforehand; NULL once sent */
+    struct letter *failure; /* made beforehand; NULL once sent */
     struct log_thread_counts counts;
 };
 
@@ -221,8 +221,8 @@ static void commit(struct log_thread *thread, const struct draft *drafts)
         ticket = draft->ticket;
     }
     letter->event.ticket = ticket;
-    letter->event.head = (struct core_head){.block = head.block, .position = head.position, .last_append_ns = head.last_append_ns,
-                                            .record_count = head.record_count};
+    letter->event.head = (struct core_head){
+        .block = head.block, .position = head.position, .last_append_ns = head.last_append_ns, .record_count = head.record_count};
     letter->event.capacity = capacity_now(thread);
     mailbox_put(thread->mailbox, letter);
     pthread_mutex_lock(&thread->mutex);

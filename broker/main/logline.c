@@ -21,9 +21,18 @@ static struct {
 } rates[LOGLINE_EVENTS];
 static pthread_mutex_t rates_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-const char *logline_event_name(enum logline_event event) { return table[event].name; }
-const char *logline_event_level(enum logline_event event) { return table[event].level; }
-const char *logline_event_text(enum logline_event event) { return table[event].text; }
+const char *logline_event_name(enum logline_event event)
+{
+    return table[event].name;
+}
+const char *logline_event_level(enum logline_event event)
+{
+    return table[event].level;
+}
+const char *logline_event_text(enum logline_event event)
+{
+    return table[event].text;
+}
 
 static void put(struct logline *line, const char *text, size_t size)
 {
@@ -33,7 +42,10 @@ static void put(struct logline *line, const char *text, size_t size)
     line->size += size;
 }
 
-static void put_text(struct logline *line, const char *text) { put(line, text, strlen(text)); }
+static void put_text(struct logline *line, const char *text)
+{
+    put(line, text, strlen(text));
+}
 
 /* Whether the event may be written now; *ret_suppressed: how many were not since the last one that was. */
 static bool admit(enum logline_event event, int64_t second, uint64_t *ret_suppressed)
@@ -87,7 +99,8 @@ static void put_key(struct logline *line, const char *key)
 
 static bool is_plain(unsigned char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c != '\0' && strchr("._:/+-[]@%", c) != NULL);
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("._:/+-[]@%", c) != NULL);
 }
 
 static void put_escaped(struct logline *line, unsigned char c)
@@ -126,7 +139,10 @@ void logline_bytes(struct logline *line, const char *key, const void *value, siz
     put_text(line, "\"");
 }
 
-void logline_text(struct logline *line, const char *key, const char *value) { logline_bytes(line, key, value, strlen(value)); }
+void logline_text(struct logline *line, const char *key, const char *value)
+{
+    logline_bytes(line, key, value, strlen(value));
+}
 
 void logline_hex(struct logline *line, const char *key, const uint8_t *value, size_t size)
 {

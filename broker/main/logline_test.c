@@ -48,8 +48,9 @@ static void logline_values_are_quoted_where_needed(void **state)
     (void)state;
     captured(one_line, text, sizeof text);
     assert_memory_equal(text, "ts=20", 5);
-    assert_non_null(strstr(text, "Z level=info event=started plain=tcp://127.0.0.1:1 spaced=\"a b\" empty=\"\" quoted=\"say \\\"x\\\"\\\\\\n\\x01\" "
-                                 "utf8=\"H\xc3\xa0 N\xe1\xbb\x99i\" id=00ab n=18446744073709551615\n"));
+    assert_non_null(strstr(
+        text, "Z level=info event=started plain=tcp://127.0.0.1:1 spaced=\"a b\" empty=\"\" quoted=\"say \\\"x\\\"\\\\\\n\\x01\" "
+              "utf8=\"H\xc3\xa0 N\xe1\xbb\x99i\" id=00ab n=18446744073709551615\n"));
 }
 
 static void long_line(void)
@@ -106,7 +107,8 @@ static void logline_table_is_in_operations_page(void **state)
     assert_true(fread(page, 1, PAGE_BYTES - 1, stream) > 0);
     fclose(stream);
     for (enum logline_event event = 0; event < LOGLINE_EVENTS; event++) {
-        snprintf(row, sizeof row, "| `%s` | %s | %s |\n", logline_event_name(event), logline_event_level(event), logline_event_text(event));
+        snprintf(row, sizeof row, "| `%s` | %s | %s |\n", logline_event_name(event), logline_event_level(event),
+                 logline_event_text(event));
         if (strstr(page, row) == NULL) {
             print_error("docs/operations.md lacks: %s", row);
             missing++;

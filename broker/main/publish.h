@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 
 #include "broker/core/core.h"
-#include "proto/directory.h"
 #include "broker/net/net.h"
+#include "proto/directory.h"
 
 /* The rules of this broker; constant while it runs. */
 struct publish_rules {
@@ -17,8 +17,8 @@ struct publish_rules {
     size_t family_count;
     uint32_t record_bytes_max, batch_bytes_max;
     uint8_t hash_secret[HASH_SECRET_BYTES];
-    atomic_ullong *directory_bytes;        /* of all publishes alive */
-    void (*freed)(void *context);          /* called after directory_bytes went down; any thread; may be NULL */
+    atomic_ullong *directory_bytes; /* of all publishes alive */
+    void (*freed)(void *context);   /* called after directory_bytes went down; any thread; may be NULL */
     void *freed_context;
 };
 

@@ -19,7 +19,10 @@ void read_blocks_fini(struct read_blocks *blocks)
     pthread_mutex_destroy(&blocks->mutex);
 }
 
-static size_t cost(size_t capacity) { return sizeof(struct read_block) + capacity; }
+static size_t cost(size_t capacity)
+{
+    return sizeof(struct read_block) + capacity;
+}
 
 /* Frees kept blocks until `size` more bytes fit; with the mutex held. */
 static bool make_room_locked(struct read_blocks *blocks, size_t size)

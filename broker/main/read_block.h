@@ -13,7 +13,7 @@
 struct read_block {
     struct read_block *next;
     struct read_blocks *blocks;
-    void *reading;             /* who it was read for; reader_pool's */
+    void *reading; /* who it was read for; reader_pool's */
     size_t capacity;
     _Alignas(16) uint8_t data[];
 };
@@ -21,7 +21,7 @@ struct read_block {
 struct read_blocks {
     pthread_mutex_t mutex;
     size_t usual_capacity;
-    size_t bytes_max, bytes;   /* of blocks given out and kept */
+    size_t bytes_max, bytes; /* of blocks given out and kept */
     struct read_block *kept;
 };
 

@@ -10,12 +10,12 @@
 struct reader_pool {
     struct reader_pool_options options;
     struct read_blocks blocks;
-    struct id_map readings;        /* of the core thread */
-    pthread_mutex_t mutex;         /* guards what follows and the readings' upper fields */
+    struct id_map readings; /* of the core thread */
+    pthread_mutex_t mutex;  /* guards what follows and the readings' upper fields */
     pthread_cond_t work, room;
     struct reading *first, **last_next;
     unsigned idle_count;
-    unsigned starving;             /* workers that wait for a block */
+    unsigned starving; /* workers that wait for a block */
     bool stopping;
     unsigned thread_count;
     pthread_t threads[];
@@ -246,7 +246,8 @@ static void read_once(struct reader_pool *pool, struct reading *reading, struct 
         read.next = read.from;
         read.size = 0;
     }
-    letter->event.done = (struct core_read_done){.next = read.next, .record_count = read.record_count, .entry_count = read.entry_count};
+    letter->event.done =
+        (struct core_read_done){.next = read.next, .record_count = read.record_count, .entry_count = read.entry_count};
     if (status != TRUC_OK) {
         letter_blame(letter, status, why);
     }

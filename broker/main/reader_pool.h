@@ -14,7 +14,7 @@
 enum { READER_THREADS_MAX = 64, READ_BLOCKS_UNSENT_MAX = 2, READ_STARVED_MS = 500 };
 
 struct reader_pool_options {
-    struct log *log;            /* borrowed, as is the mailbox */
+    struct log *log; /* borrowed, as is the mailbox */
     struct mailbox *mailbox;
     unsigned thread_count;
     size_t block_bytes, block_bytes_total;

@@ -89,8 +89,8 @@ static truc_status resolve_offset(struct log *log, const struct core_read_spec *
     return status;
 }
 
-static truc_status resolve(struct log *log, const struct core_read_spec *spec, struct bound bound, bool lower, struct resolved *ret_end,
-                           char *why)
+static truc_status resolve(struct log *log, const struct core_read_spec *spec, struct bound bound, bool lower,
+                           struct resolved *ret_end, char *why)
 {
     truc_status status = TRUC_OK;
     *ret_end = (struct resolved){.position = 0, .offset = lower ? 0 : UINT64_MAX};

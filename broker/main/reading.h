@@ -10,16 +10,16 @@
 enum reading_state { READING_IDLE, READING_QUEUED, READING_RUNNING, READING_HELD /* until its blocks have gone out */ };
 
 struct reading {
-    struct reading *next;       /* in the pool's queue */
+    struct reading *next; /* in the pool's queue */
     void *pool;
     enum reading_state state;
     bool closed;
-    unsigned unsent;            /* blocks not given back */
-    unsigned letters_out;       /* of the two */
+    unsigned unsent;      /* blocks not given back */
+    unsigned letters_out; /* of the two */
     unsigned turn;
-    struct letter letters[2];   /* a request may be made while the answer before it is still being stepped */
-    bool opening;               /* the request: resolve, or */
-    uint64_t from, until;       /* read */
+    struct letter letters[2]; /* a request may be made while the answer before it is still being stepped */
+    bool opening;             /* the request: resolve, or */
+    uint64_t from, until;     /* read */
     uint32_t bytes_max, entries_max;
 
     struct log_reader *log_reader;

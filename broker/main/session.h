@@ -11,11 +11,11 @@
 struct session {
     struct mailbox *mailbox;
     uint64_t connection;
-    atomic_uint refs;           /* net's, and one per letter that is not ready */
+    atomic_uint refs; /* net's, and one per letter that is not ready */
     pthread_mutex_t mutex;
     struct letter *first, **last_next;
-    struct letter *farewell;    /* made beforehand: that the connection is gone must always reach the core */
-    bool broken;                /* of net's callback: something was lost, nothing further may pass */
+    struct letter *farewell; /* made beforehand: that the connection is gone must always reach the core */
+    bool broken;             /* of net's callback: something was lost, nothing further may pass */
     void *context;
     char peer[64];
 };

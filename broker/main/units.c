@@ -10,9 +10,8 @@ struct unit {
 
 /* Largest first, the preferred name of a factor before the others. */
 static const struct unit sizes[] = {
-    {"TiB", 1ull << 40}, {"TB", 1000000000000}, {"GiB", 1ull << 30}, {"GB", 1000000000}, {"MiB", 1 << 20},
-    {"MB", 1000000},     {"KiB", 1 << 10},      {"kB", 1000},        {"KB", 1000},       {"B", 1},
-    {"", 1},
+    {"TiB", 1ull << 40}, {"TB", 1000000000000}, {"GiB", 1ull << 30}, {"GB", 1000000000}, {"MiB", 1 << 20}, {"MB", 1000000},
+    {"KiB", 1 << 10},    {"kB", 1000},          {"KB", 1000},        {"B", 1},           {"", 1},
 };
 static const struct unit durations[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
 
@@ -50,7 +49,10 @@ bool units_parse_count(const char *text, uint64_t *ret_count)
     return end != NULL && *end == '\0';
 }
 
-bool units_parse_size(const char *text, uint64_t *ret_bytes) { return parse(text, sizes, sizeof sizes / sizeof sizes[0], ret_bytes); }
+bool units_parse_size(const char *text, uint64_t *ret_bytes)
+{
+    return parse(text, sizes, sizeof sizes / sizeof sizes[0], ret_bytes);
+}
 
 bool units_parse_duration(const char *text, uint64_t *ret_ms)
 {

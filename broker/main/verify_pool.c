@@ -79,7 +79,10 @@ static bool is_oldest(const struct worker *worker)
     return true;
 }
 
-static bool has_room(struct verify_pool *pool) { return atomic_load(&pool->directory_bytes) <= VERIFY_DIRECTORY_BYTES_MAX; }
+static bool has_room(struct verify_pool *pool)
+{
+    return atomic_load(&pool->directory_bytes) <= VERIFY_DIRECTORY_BYTES_MAX;
+}
 
 static struct job *next_job(struct worker *worker)
 {

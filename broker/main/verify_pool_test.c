@@ -60,13 +60,18 @@ static struct net_buffer *make_batch(struct fixture *fixture, const struct recip
     size_t raw_max = recipe->records * (recipe->data_size + 64), stored_size = 0;
     uint8_t *raw = malloc(raw_max), *data = calloc(1, recipe->data_size + 1), *at = raw;
     for (uint32_t i = 0; i < recipe->records; i++) {
-        struct record_view record = {.id = bytes_of("x", 1), .key = bytes_of(i % 2 == 0 ? "a" : "b", 1), .data = bytes_of(data, recipe->data_size)};
+        struct record_view record = {
+            .id = bytes_of("x", 1), .key = bytes_of(i % 2 == 0 ? "a" : "b", 1), .data = bytes_of(data, recipe->data_size)};
         at = varint_put(at, record_encoded_size(&record, NULL, 0));
         at = record_encode(&record, NULL, 0, at);
     }
     size_t raw_size = (size_t)(at - raw), stored_max = codec_bound(recipe->codec, raw_size);
-    struct batch_header_fields fields = {.topic = bytes_of_text("a.b"), .source = bytes_of_text("H26"), .system = bytes_of_text("s"),
-                                         .producer_id = 1, .epoch = 1, .record_count = recipe->records + recipe->spoilt};
+    struct batch_header_fields fields = {.topic = bytes_of_text("a.b"),
+                                         .source = bytes_of_text("H26"),
+                                         .system = bytes_of_text("s"),
+                                         .producer_id = 1,
+                                         .epoch = 1,
+                                         .record_count = recipe->records + recipe->spoilt};
     size_t head = BATCH_PREFIX_BYTES + batch_header_size(&fields);
     struct net_buffer *buffer;
     assert_int_equal(buffer_take(fixture->account, head + stored_max, &buffer), TRUC_OK);
@@ -130,7 +135,8 @@ static void publishes_leave_in_the_order_they_came(void **state)
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < PER_ROUND; i++, id++) {
             struct bytes payload;
-            struct recipe recipe = {.records = 1 + (uint32_t)(id * 37 % 400), .data_size = 100, .codec = (enum codec)(id % 3), .spoilt = id % 5 == 4};
+            struct recipe recipe = {
+                .records = 1 + (uint32_t)(id * 37 % 400), .data_size = 100, .codec = (enum codec)(id % 3), .spoilt = id % 5 == 4};
             if (id % 7 == 3) {
                 struct letter *letter = letter_create(CORE_FRAME, 7);
                 letter->event.request_id = id;
@@ -250,10 +256,8 @@ static void family_decides_evidence_and_largest_record(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(publishes_leave_in_the_order_they_came),
-        cmocka_unit_test(small_publish_is_ready_at_once),
-        cmocka_unit_test(directories_of_small_batches_stay_bounded),
-        cmocka_unit_test(stopping_frees_what_nobody_took),
+        cmocka_unit_test(publishes_leave_in_the_order_they_came),     cmocka_unit_test(small_publish_is_ready_at_once),
+        cmocka_unit_test(directories_of_small_batches_stay_bounded),  cmocka_unit_test(stopping_frees_what_nobody_took),
         cmocka_unit_test(family_decides_evidence_and_largest_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

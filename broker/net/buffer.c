@@ -139,7 +139,8 @@ static void kept_give(struct buffer_pool *pool, struct net_buffer *buffer)
 {
     struct net_buffer *oldest = NULL;
     pthread_mutex_lock(&pool->mutex);
-    if (pool->kept_count > 0 && (pool->kept_count == BUFFERS_KEPT_MAX || pool->kept_bytes + buffer->capacity > BUFFER_BYTES_KEPT_MAX)) {
+    if (pool->kept_count > 0 &&
+        (pool->kept_count == BUFFERS_KEPT_MAX || pool->kept_bytes + buffer->capacity > BUFFER_BYTES_KEPT_MAX)) {
         oldest = pool->kept[0];
         pool->kept_bytes -= oldest->capacity;
         memmove(&pool->kept[0], &pool->kept[1], --pool->kept_count * sizeof pool->kept[0]);
@@ -183,9 +184,15 @@ truc_status buffer_take(struct buffer_account *account, size_t capacity, struct 
     return TRUC_OK;
 }
 
-bool buffer_is_sole(const struct net_buffer *buffer) { return atomic_load(&buffer->refs) == 1; }
+bool buffer_is_sole(const struct net_buffer *buffer)
+{
+    return atomic_load(&buffer->refs) == 1;
+}
 
-void net_buffer_ref(struct net_buffer *buffer) { atomic_fetch_add(&buffer->refs, 1); }
+void net_buffer_ref(struct net_buffer *buffer)
+{
+    atomic_fetch_add(&buffer->refs, 1);
+}
 
 void net_buffer_unref(struct net_buffer *buffer)
 {

@@ -20,24 +20,24 @@ struct connection {
     struct net *net;
     uint64_t number;
     uint32_t slot;
-    bool refused;                /* beyond connections_max: has no session */
+    bool refused; /* beyond connections_max: has no session */
     atomic_uint refs;
     struct connection *next_dead;
     nng_stream *stream;
     nng_aio *receive_aio;
-    nng_aio *send_aio;           /* waits until the peer takes more */
-    nng_aio *try_aio;            /* without a callback: completes at once or is taken back, without waking a thread */
+    nng_aio *send_aio; /* waits until the peer takes more */
+    nng_aio *try_aio;  /* without a callback: completes at once or is taken back, without waking a thread */
     void *session;
-    struct intake intake;        /* of whoever has the receiving side */
+    struct intake intake; /* of whoever has the receiving side */
     atomic_bool logged_in;
-    atomic_llong received_ms;    /* last progress, either way */
+    atomic_llong received_ms; /* last progress, either way */
     atomic_llong sent_ms;
-    atomic_bool partial;         /* a frame has begun */
+    atomic_bool partial; /* a frame has begun */
 
-    pthread_mutex_t mutex;       /* guards what follows */
+    pthread_mutex_t mutex; /* guards what follows */
     enum connection_phase phase;
-    bool receive_waiting;        /* for memory; the keeper may take the receiving side over */
-    bool receive_done;           /* closed was told */
+    bool receive_waiting; /* for memory; the keeper may take the receiving side over */
+    bool receive_done;    /* closed was told */
     bool send_posted;
     bool buried;
     struct send_queue out;
@@ -69,7 +69,7 @@ void net_connection_resume(struct connection *connection);
 
 /* connection_send.c */
 void net_connection_send(struct connection *connection, struct bytes head, struct bytes payload, void (*free_payload)(void *owner),
-                     void *owner);
+                         void *owner);
 void net_connection_send_done(void *connection); /* callback of send_aio */
 /* With the mutex held: writes what is queued. Segments done with go to *done. */
 void net_connection_push_locked(struct connection *connection, struct send_segment **done);

@@ -63,7 +63,7 @@ void net_connection_send_done(void *context)
 }
 
 void net_connection_send(struct connection *connection, struct bytes head, struct bytes payload, void (*free_payload)(void *owner),
-                     void *owner)
+                         void *owner)
 {
     struct send_segment *done = NULL;
     bool queued = false;

@@ -16,10 +16,19 @@ void intake_fini(struct intake *intake)
     intake->begin = intake->end = 0;
 }
 
-static size_t largest(size_t a, size_t b) { return a > b ? a : b; }
-static size_t smallest(size_t a, size_t b) { return a < b ? a : b; }
+static size_t largest(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+static size_t smallest(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
 
-bool intake_is_partial(const struct intake *intake) { return intake->end > intake->begin; }
+bool intake_is_partial(const struct intake *intake)
+{
+    return intake->end > intake->begin;
+}
 
 /* The size of the frame that begins, as far as its prefix tells; a broken prefix is intake_next's to report. */
 static size_t frame_size_begun(const struct intake *intake)

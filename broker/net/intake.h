@@ -11,10 +11,10 @@
 #include "broker/net/buffer.h"
 
 enum {
-    INTAKE_BYTES_FIRST = 1024,         /* the buffer of a connection that has said nothing */
-    INTAKE_BYTES_SMALL = 4 * 1024,     /* of one that is idle */
-    INTAKE_BYTES_STREAM = 64 * 1024,   /* of one that sends faster than it is read; trusted without history */
-    INTAKE_BYTES_SLACK = 4 * 1024      /* behind a large frame, for the beginning of the next */
+    INTAKE_BYTES_FIRST = 1024,       /* the buffer of a connection that has said nothing */
+    INTAKE_BYTES_SMALL = 4 * 1024,   /* of one that is idle */
+    INTAKE_BYTES_STREAM = 64 * 1024, /* of one that sends faster than it is read; trusted without history */
+    INTAKE_BYTES_SLACK = 4 * 1024    /* behind a large frame, for the beginning of the next */
 };
 
 struct intake {
@@ -22,9 +22,9 @@ struct intake {
     struct net_buffer *buffer;      /* owned; NULL before the first room */
     size_t begin, end;
     size_t frame_bytes_max;
-    size_t trusted_bytes;           /* largest frame that came whole */
+    size_t trusted_bytes; /* largest frame that came whole */
     size_t room_offered;
-    bool room_filled;               /* the last receive filled what was offered: there is more */
+    bool room_filled; /* the last receive filled what was offered: there is more */
     bool logged_in;
 };
 

@@ -45,8 +45,10 @@ static truc_status url_check(const char *text, bool *ret_tcp, char *why)
         snprintf(why, NET_WHY_BYTES, "%.128s: the scheme must be tcp or ipc", text);
         status = TRUC_INVALID_ARGUMENT;
     } else if (*ret_tcp && !host_is_loopback(url->u_hostname)) {
-        snprintf(why, NET_WHY_BYTES, "%.128s: connections are not authenticated yet, so only 127.0.0.1, ::1, localhost and ipc:// may be "
-                 "listened on", text);
+        snprintf(why, NET_WHY_BYTES,
+                 "%.128s: connections are not authenticated yet, so only 127.0.0.1, ::1, localhost and ipc:// may be "
+                 "listened on",
+                 text);
         status = TRUC_NOT_ALLOWED;
     }
     nng_url_free(url);
@@ -148,7 +150,10 @@ void listener_destroy(struct listener *listener)
     free(listener);
 }
 
-void listener_accept(struct listener *listener) { nng_stream_listener_accept(listener->stream_listener, listener->accept_aio); }
+void listener_accept(struct listener *listener)
+{
+    nng_stream_listener_accept(listener->stream_listener, listener->accept_aio);
+}
 
 static void accept_failed(struct listener *listener, int failure)
 {

@@ -36,7 +36,8 @@ static void raise_descriptors(struct net_options *options)
     }
     if (limit.rlim_cur < wanted) {
         rlim_t fits = limit.rlim_cur > DESCRIPTORS_RESERVED + NET_REFUSALS_MAX + 16
-                          ? limit.rlim_cur - DESCRIPTORS_RESERVED - NET_REFUSALS_MAX : 16;
+                          ? limit.rlim_cur - DESCRIPTORS_RESERVED - NET_REFUSALS_MAX
+                          : 16;
         options->connections_max = fits < options->connections_max ? (uint32_t)fits : options->connections_max;
     }
 }
@@ -87,7 +88,10 @@ truc_status net_create(const struct net_options *options, const struct net_callb
     return TRUC_OK;
 }
 
-uint32_t net_connections_max(const struct net *net) { return net->options.connections_max; }
+uint32_t net_connections_max(const struct net *net)
+{
+    return net->options.connections_max;
+}
 
 truc_status net_listen(struct net *net, const char *url, char **ret_url, char *why)
 {
@@ -215,8 +219,8 @@ void net_send(struct net *net, uint64_t number, struct bytes copied)
     net_send_owned(net, number, copied, bytes_of(NULL, 0), NULL, NULL);
 }
 
-void net_send_owned(struct net *net, uint64_t number, struct bytes head_copied, struct bytes payload, void (*free_payload)(void *owner),
-                    void *owner)
+void net_send_owned(struct net *net, uint64_t number, struct bytes head_copied, struct bytes payload,
+                    void (*free_payload)(void *owner), void *owner)
 {
     struct connection *connection = net_table_find(net, number);
     if (connection == NULL) {
@@ -248,7 +252,8 @@ uint32_t net_end_stalled(struct net *net, uint32_t stalled_ms)
             continue;
         }
         pthread_mutex_lock(&connection->mutex);
-        if (connection->phase != CONNECTION_ENDED && connection->out.size > 0 && now - atomic_load(&connection->sent_ms) > stalled_ms) {
+        if (connection->phase != CONNECTION_ENDED && connection->out.size > 0 &&
+            now - atomic_load(&connection->sent_ms) > stalled_ms) {
             net_connection_end_locked(connection, TRUC_TIMED_OUT, "the peer stopped reading while others wait");
             ended++;
         }
@@ -258,4 +263,7 @@ uint32_t net_end_stalled(struct net *net, uint32_t stalled_ms)
     return ended;
 }
 
-uint32_t net_connection_count(const struct net *net) { return atomic_load(&net->connection_count); }
+uint32_t net_connection_count(const struct net *net)
+{
+    return atomic_load(&net->connection_count);
+}

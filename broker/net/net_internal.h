@@ -13,13 +13,13 @@
 #include "broker/net/buffer.h"
 
 enum {
-    NET_REFUSALS_MAX = 64,       /* connections beyond the maximum that are told so at a time; further ones are just closed */
+    NET_REFUSALS_MAX = 64, /* connections beyond the maximum that are told so at a time; further ones are just closed */
     NET_SWEEP_MS = 250,
-    NET_LINGER_MS = 1000,        /* a peer has so long to read the last words and close */
+    NET_LINGER_MS = 1000, /* a peer has so long to read the last words and close */
     NET_ACCEPT_RETRY_MS = 100,
     NET_ACCEPT_REPORT_MS = 60000,
-    NET_HUNGRY_STALL_MS = 5000,  /* instead of the stall timeout for a frame begun, while others wait for memory */
-    NET_SLOT_BITS = 17           /* of a connection's number; the rest counts up */
+    NET_HUNGRY_STALL_MS = 5000, /* instead of the stall timeout for a frame begun, while others wait for memory */
+    NET_SLOT_BITS = 17          /* of a connection's number; the rest counts up */
 };
 
 struct connection;
@@ -29,9 +29,9 @@ struct listener {
     struct net *net;
     nng_stream_listener *stream_listener;
     nng_aio *accept_aio;
-    char *url;                   /* as it listens */
+    char *url; /* as it listens */
     /* guarded by net->mutex */
-    int64_t retry_ms;            /* 0, or when to accept again */
+    int64_t retry_ms; /* 0, or when to accept again */
     int64_t reported_ms;
     uint64_t suppressed;
 };
@@ -42,18 +42,18 @@ struct net {
     struct buffer_pool *pool;
     pthread_t keeper;
     bool keeper_runs;
-    atomic_bool stopping;        /* the keeper ends */
+    atomic_bool stopping; /* the keeper ends */
     atomic_bool accepting;
     atomic_uint connection_count;
-    atomic_uint slot_high;       /* slots at and above were never used */
+    atomic_uint slot_high; /* slots at and above were never used */
 
     pthread_mutex_t mutex;
     pthread_cond_t emptied;
-    struct connection **slots;   /* slot_count; each holds one reference */
+    struct connection **slots; /* slot_count; each holds one reference */
     uint32_t slot_count, slots_used, refusal_count;
-    uint32_t *slots_free;        /* a stack */
+    uint32_t *slots_free; /* a stack */
     uint64_t serial;
-    struct connection *dead;     /* ended, to be freed by the keeper */
+    struct connection *dead; /* ended, to be freed by the keeper */
     struct listener *listeners;
 };
 

@@ -79,7 +79,8 @@ static void make_payload(void)
     uint8_t *at = load.payload;
     for (unsigned i = 0; i < load.records && at != NULL; i++) {
         int id_size = snprintf(id, sizeof id, "0190a1b2-c3d4-7e5f-8a9b-%012x", i);
-        struct record_view record = {.id = bytes_of(id, (size_t)id_size), .data = bytes_of(data, load.data_size), .time_ns = 1700000000000000000};
+        struct record_view record = {
+            .id = bytes_of(id, (size_t)id_size), .data = bytes_of(data, load.data_size), .time_ns = 1700000000000000000};
         size_t size = record_encoded_size(&record, NULL, 0);
         at = varint_put(at, size);
         at = record_encode(&record, NULL, 0, at);
@@ -88,7 +89,8 @@ static void make_payload(void)
     free(data);
 }
 
-static void exchange(struct client *client, enum frame_kind kind, const ProtobufCMessage *message, enum frame_kind expected, struct frame *reply)
+static void exchange(struct client *client, enum frame_kind kind, const ProtobufCMessage *message, enum frame_kind expected,
+                     struct frame *reply)
 {
     uint8_t out[1024];
     size_t size = frame_encode(out, sizeof out, kind, ++client->request_id, message, 0), have = 0, frame_size = 0;
@@ -157,9 +159,14 @@ static void client_open(struct client *client, unsigned index, uint16_t port)
 static void add_batch(struct client *client)
 {
     static const uint8_t seed[SALT_SEED_BYTES] = {7};
-    struct batch_header_fields fields = {.topic = bytes_of_text(client->topic), .source = bytes_of_text("H26.16"), .system = bytes_of_text("load"),
-                                         .evidence = load.evidence, .producer_id = client->producer_id, .epoch = client->epoch,
-                                         .first_sequence = client->sequence, .record_count = load.records};
+    struct batch_header_fields fields = {.topic = bytes_of_text(client->topic),
+                                         .source = bytes_of_text("H26.16"),
+                                         .system = bytes_of_text("load"),
+                                         .evidence = load.evidence,
+                                         .producer_id = client->producer_id,
+                                         .epoch = client->epoch,
+                                         .first_sequence = client->sequence,
+                                         .record_count = load.records};
     size_t head = BATCH_PREFIX_BYTES + batch_header_size(&fields);
     uint8_t *at = client->out + client->out_size;
     frame_prefix_write(at, FRAME_PUBLISH, ++client->request_id, 0, head + load.payload_size);
@@ -184,7 +191,8 @@ static void push(struct client *client)
 {
     while (client->in_flight < load.in_flight && client->out_sent == client->out_size) {
         client->out_size = client->out_sent = 0;
-        while (client->in_flight < load.in_flight && client->out_size + load.frame_bytes_max <= load.frame_bytes_max * load.in_flight) {
+        while (client->in_flight < load.in_flight &&
+               client->out_size + load.frame_bytes_max <= load.frame_bytes_max * load.in_flight) {
             add_batch(client);
         }
         ssize_t sent = write(client->fd, client->out, client->out_size);
@@ -228,8 +236,8 @@ static void pull(struct client *client)
     size_t at = 0, size = 0;
     struct frame frame;
     const char *why;
-    while (frame_peek(bytes_of(client->in + at, client->in_size - at), FRAME_BYTES_MAX, &frame, &size, &why) == TRUC_OK && size > 0 &&
-           size <= client->in_size - at) {
+    while (frame_peek(bytes_of(client->in + at, client->in_size - at), FRAME_BYTES_MAX, &frame, &size, &why) == TRUC_OK &&
+           size > 0 && size <= client->in_size - at) {
         take_reply(client, &frame);
         at += size;
     }
@@ -247,7 +255,8 @@ static void report(double seconds)
 {
     size_t n = load.latency_count;
     qsort(load.latencies_us, n, sizeof *load.latencies_us, compare);
-    printf("connections=%u in_flight=%u records=%u data=%zu evidence=%s: %.0f records/s %.0f batches/s %.1f MB/s payload; us p50=%u p90=%u p99=%u max=%u\n",
+    printf("connections=%u in_flight=%u records=%u data=%zu evidence=%s: %.0f records/s %.0f batches/s %.1f MB/s payload; us "
+           "p50=%u p90=%u p99=%u max=%u\n",
            load.connections, load.in_flight, load.records, load.data_size, load.evidence == EVIDENCE_BATCH ? "batch" : "record",
            (double)load.acknowledged * load.records / seconds, (double)load.acknowledged / seconds,
            (double)load.acknowledged * (double)load.payload_size / seconds / 1e6, n ? load.latencies_us[n / 2] : 0,

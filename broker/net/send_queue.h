@@ -13,7 +13,7 @@ struct send_segment {
     struct send_segment *next;
     const uint8_t *data;
     size_t size, sent;
-    size_t capacity;               /* of bytes[]; 0 for a payload */
+    size_t capacity; /* of bytes[]; 0 for a payload */
     void (*free_payload)(void *owner);
     void *owner;
     uint8_t bytes[];
@@ -21,7 +21,7 @@ struct send_segment {
 
 struct send_queue {
     struct send_segment *first, *last;
-    size_t size;                   /* bytes not sent yet */
+    size_t size; /* bytes not sent yet */
 };
 
 /* False: no memory, nothing was queued and an owner stays the caller's. */
