@@ -47,7 +47,8 @@ struct ProtobufCMessageDescriptor;
 const struct ProtobufCMessageDescriptor *frame_header_descriptor(enum frame_kind kind);
 
 /* Decodes a header of the given descriptor; the message lives in the arena. The pre-scan refuses nesting beyond 4, more than
- * 4096 fields, duplicates of singular fields, bad UTF-8 in strings. NULL when malformed or too large: *ret_why. */
+ * 4096 fields, duplicates of singular fields, two members of a oneof, strings that are not UTF-8 or hold a zero byte. NULL when
+ * malformed or too large: *ret_why. HEADER_ARENA_BYTES are plenty for a request; a page of n bytes decodes within 4 KiB + 16 n. */
 void *frame_header_decode(struct arena *arena, const struct ProtobufCMessageDescriptor *descriptor, struct bytes header, const char **ret_why);
 
 /* The frame of a protobuf-c message without payload, or with room for one: writes prefix and header into out and returns their

@@ -123,7 +123,7 @@ static void decode_over_60_kib_is_refused(void **state)
     assert_string_equal(why, "over 60 KiB");
 }
 
-/* The largest pages the broker sends; a client sizes its arena by the rule in docs/format.md. */
+/* The largest pages the broker sends; a client sizes its arena by the rule in frame.h. */
 static void decode_full_page_of_sequences_fits_16_times_its_size(void **state)
 {
     static Truc__V1__TopicSequence sequences[2000];
