@@ -4,13 +4,11 @@
 #include "proto/directory.h"
 #include "proto/record.h"
 
-#include <fcntl.h>
-#include <ftw.h>
+#include <inttypes.h>
+#include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum { TOPICS = 3, RAW_MAX = 16 * 1024, BUFFER_BYTES = 4 * 1024 * 1024 };
 static const char *const topics[TOPICS] = {"flip.dossier.filed", "flip.dossier.status", "flip.sensor"};
@@ -229,26 +227,53 @@ static bool serve_all(struct log *log, struct flip_entry entries[FLIP_ENTRIES])
     return count == FLIP_ENTRIES;
 }
 
-static struct flip_entry *wanted; /* nftw gives its callback no context */
-
-static int look_into(const char *path, const struct stat *status, int type, struct FTW *place)
+/* Where the mapping that holds an address begins; segments are mapped whole, from offset 0. */
+static const uint8_t *map_start(const void *address)
 {
-    (void)place;
-    int fd = type == FTW_F && status->st_size > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    if (fd < 0)
-        return 0;
-    uint8_t *data = mmap(NULL, (size_t)status->st_size, PROT_READ, MAP_SHARED, fd, 0);
-    close(fd);
-    for (size_t i = 0; data != MAP_FAILED && i < FLIP_ENTRIES; i++) {
-        const uint8_t *found = memmem(data, (size_t)status->st_size, wanted[i].served.data, wanted[i].served.size);
-        if (found != NULL) {
-            snprintf(wanted[i].file, sizeof wanted[i].file, "%s", path);
-            wanted[i].offset = (uint64_t)(found - data);
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[1024];
+    uintptr_t start = 0, end = 0, found = 0;
+    while (maps != NULL && found == 0 && fgets(line, sizeof line, maps) != NULL) {
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &start, &end) == 2 && (uintptr_t)address >= start && (uintptr_t)address < end)
+            found = start;
+    }
+    if (maps != NULL)
+        fclose(maps);
+    return (const uint8_t *)found;
+}
+
+/* Finds the entries in the blocks of one segment. LMDB keeps stale copies of small pages in the file, so the live ones are asked
+ * of LMDB: a value's place in the map is its place in the file. */
+static bool look_into(const char *path, struct flip_entry entries[FLIP_ENTRIES])
+{
+    MDB_env *env = NULL;
+    MDB_txn *txn = NULL;
+    MDB_cursor *cursor = NULL;
+    MDB_dbi blocks;
+    MDB_val key, value;
+    bool fine = mdb_env_create(&env) == 0 && mdb_env_open(env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK, 0) == 0 &&
+                mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0 && mdb_dbi_open(txn, NULL, 0, &blocks) == 0 &&
+                mdb_cursor_open(txn, blocks, &cursor) == 0;
+    const uint8_t *map = NULL;
+    for (int code = fine ? mdb_cursor_get(cursor, &key, &value, MDB_FIRST) : MDB_NOTFOUND; code == 0;
+         code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+        for (size_t i = 0; i < FLIP_ENTRIES; i++) {
+            const uint8_t *found = memmem(value.mv_data, value.mv_size, entries[i].served.data, entries[i].served.size);
+            if (found == NULL)
+                continue;
+            if (map == NULL)
+                map = map_start(value.mv_data);
+            snprintf(entries[i].file, sizeof entries[i].file, "%s", path);
+            entries[i].offset = (uint64_t)(found - map);
         }
     }
-    if (data != MAP_FAILED)
-        munmap(data, (size_t)status->st_size);
-    return 0;
+    if (cursor != NULL)
+        mdb_cursor_close(cursor);
+    if (txn != NULL)
+        mdb_txn_abort(txn);
+    if (env != NULL)
+        mdb_env_close(env);
+    return fine;
 }
 
 bool flip_log_create(const char *directory, struct flip_entry entries[FLIP_ENTRIES])
@@ -264,12 +289,15 @@ bool flip_log_create(const char *directory, struct flip_entry entries[FLIP_ENTRI
     log_close(log);
     if (!fine)
         return false;
-    wanted = entries;
-    if (nftw(directory, look_into, 8, FTW_PHYS) != 0)
+    char path[600];
+    snprintf(path, sizeof path, "%s/segments/%020d.mdb", directory, 0);
+    if (!look_into(path, entries)) {
+        fprintf(stderr, "flip: %s cannot be read by LMDB\n", path);
         return false;
+    }
     for (size_t i = 0; i < FLIP_ENTRIES; i++) {
         if (entries[i].file[0] == '\0') {
-            fprintf(stderr, "flip: entry %zu is in no file\n", i);
+            fprintf(stderr, "flip: entry %zu is in no block\n", i);
             return false;
         }
     }
