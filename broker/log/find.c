@@ -51,7 +51,8 @@ truc_status log_find_block(struct block_access *access, uint64_t position, uint6
     truc_status status = log_block(access, low, &view, why);
     if (status == TRUC_OK && (position < view.first_position || position - view.first_position >= view.entry_count)) {
         low++;
-        log_why(why, "position %llu: its block, %llu or later, cannot be read", (unsigned long long)position, (unsigned long long)low);
+        log_why(why, "block %llu or one after it, which holds position %llu, cannot be read", (unsigned long long)low,
+                (unsigned long long)position);
         status = TRUC_DAMAGED;
     }
     if (status == TRUC_OK || status == TRUC_DAMAGED) {
