@@ -27,7 +27,8 @@ static bool provide_state(struct attempt *attempt)
     bool topic_is_new = !attempt->topic, sequence_is_new = !attempt->sequence;
 
     if (topic_is_new) {
-        attempt->topic = topic_create(core, attempt->batch->topic, attempt->topic_hash, attempt->prepared->evidence, &attempt->topic_index);
+        attempt->topic =
+            topic_create(core, attempt->batch->topic, attempt->topic_hash, attempt->prepared->evidence, &attempt->topic_index);
         if (!attempt->topic)
             return false;
     }
@@ -94,7 +95,8 @@ static void place(const struct attempt *attempt, struct core_append *append)
     append->base_offset = topic->next_offset;
     append->append_time_ns = clock_next_append(core);
     core->clock.last_append_ns = append->append_time_ns;
-    if (CANARY_REUSE_OFFSET && topic->entry_count % CANARY_REUSE_EVERY == CANARY_REUSE_EVERY - 1 && append->base_offset >= batch->record_count)
+    if (CANARY_REUSE_OFFSET && topic->entry_count % CANARY_REUSE_EVERY == CANARY_REUSE_EVERY - 1 &&
+        append->base_offset >= batch->record_count)
         append->base_offset -= batch->record_count;
     topic->next_offset = append->base_offset + batch->record_count;
 }
@@ -113,7 +115,8 @@ static void remember(const struct attempt *attempt, const struct core_append *ap
                               .subject = attempt->sequence_index,
                               .record_count = append->fields.record_count,
                               .frame_bytes = attempt->frame_bytes,
-                              .log_bytes = (uint32_t)accept_log_bytes(attempt) + LOG_OVERHEAD + (topic_is_new ? DELTA_BYTES_MAX : 0),
+                              .log_bytes =
+                                  (uint32_t)accept_log_bytes(attempt) + LOG_OVERHEAD + (topic_is_new ? DELTA_BYTES_MAX : 0),
                               .memory_bytes = (uint32_t)accept_memory_bytes(attempt) + PENDING_OVERHEAD,
                               .batch_bytes = (uint32_t)attempt->batch->encoded.size,
                               .first = append->base_offset == 0};
@@ -132,7 +135,8 @@ bool accept_batch(struct attempt *attempt)
     uint8_t *delta = topic_is_new ? slab_take(&core->output.slab, DELTA_BYTES_MAX) : NULL;
     struct core_effect *effect;
 
-    if (!append || (topic_is_new && !delta) || !pending_reserve(core, 1) || !output_reserve(&core->output, 2) || !provide_state(attempt))
+    if (!append || (topic_is_new && !delta) || !pending_reserve(core, 1) || !output_reserve(&core->output, 2) ||
+        !provide_state(attempt))
         return false;
     if (topic_is_new)
         create_topic(attempt, delta);
@@ -145,6 +149,7 @@ bool accept_batch(struct attempt *attempt)
     remember(attempt, append, topic_is_new);
     if (CANARY_ACK_BEFORE_COMMIT)
         answer_publish_ok(core, attempt->connection, attempt->request_id,
-                          &(struct publish_place){append->position, append->base_offset, append->append_time_ns, false, append->base_offset == 0});
+                          &(struct publish_place){append->position, append->base_offset, append->append_time_ns, false,
+                                                  append->base_offset == 0});
     return true;
 }

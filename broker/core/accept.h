@@ -5,7 +5,8 @@
 #include "broker/core/core_internal.h"
 
 #define DUPLICATE_TEXT "these records are in the log already, their place is no longer remembered; go on with the next batch"
-#define OUT_OF_SEQUENCE_TEXT "sequence %llu is expected: an earlier batch was refused or not sent; drop or mend it, renumber the rest"
+#define OUT_OF_SEQUENCE_TEXT                                                                                                       \
+    "sequence %llu is expected: an earlier batch was refused or not sent; drop or mend it, renumber the rest"
 
 /* A batch on its way through the checks. */
 struct attempt {
@@ -16,7 +17,7 @@ struct attempt {
     struct core_prepared *prepared;
     const struct batch_view *batch;
     struct producer *producer;
-    struct topic *topic;       /* NULL: to be created */
+    struct topic *topic; /* NULL: to be created */
     uint64_t topic_hash;
     uint32_t topic_index;
     struct sequence *sequence; /* NULL: to be created */

@@ -56,7 +56,8 @@ static void error_format(struct core *core, struct connection *connection, uint6
     answer_message(core, connection, FRAME_ERROR, request_id, &error.base, bytes_of(NULL, 0));
 }
 
-void answer_error(struct core *core, struct connection *connection, uint64_t request_id, struct refusal refusal, const char *format, ...)
+void answer_error(struct core *core, struct connection *connection, uint64_t request_id, struct refusal refusal, const char *format,
+                  ...)
 {
     va_list arguments;
 
@@ -65,7 +66,8 @@ void answer_error(struct core *core, struct connection *connection, uint64_t req
     va_end(arguments);
 }
 
-void answer_fatal(struct core *core, struct connection *connection, uint64_t request_id, truc_status status, const char *format, ...)
+void answer_fatal(struct core *core, struct connection *connection, uint64_t request_id, truc_status status, const char *format,
+                  ...)
 {
     va_list arguments;
 
@@ -121,7 +123,8 @@ void *request_decode(struct core *core, struct connection *connection, const str
     void *message = frame_header_decode(&arena, descriptor, frame->header, &why);
 
     if (!message)
-        answer_fatal(core, connection, 0, TRUC_PROTOCOL, "the header of a %s frame cannot be read (%s); the client is faulty, see docs/protocol.md",
+        answer_fatal(core, connection, 0, TRUC_PROTOCOL,
+                     "the header of a %s frame cannot be read (%s); the client is faulty, see docs/protocol.md",
                      frame_kind_name(frame->kind), why);
     return message;
 }

@@ -19,7 +19,10 @@ struct refusal {
     uint32_t retry_after_ms;
     uint64_t actual;
 };
-static inline struct refusal refusal_of(truc_status status) { return (struct refusal){.status = status}; }
+static inline struct refusal refusal_of(truc_status status)
+{
+    return (struct refusal){.status = status};
+}
 static inline struct refusal refusal_retry(truc_status status, uint32_t after_ms)
 {
     return (struct refusal){.status = status, .retry_after_ms = after_ms};
@@ -28,12 +31,12 @@ static inline struct refusal refusal_actual(truc_status status, uint64_t actual)
 {
     return (struct refusal){.status = status, .actual = actual};
 }
-void answer_error(struct core *core, struct connection *connection, uint64_t request_id, struct refusal refusal, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+void answer_error(struct core *core, struct connection *connection, uint64_t request_id, struct refusal refusal, const char *format,
+                  ...) __attribute__((format(printf, 5, 6)));
 
 /* ERROR, then the connection is closed. request_id 0 unless the error answers HELLO or LOGIN. */
-void answer_fatal(struct core *core, struct connection *connection, uint64_t request_id, truc_status status, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+void answer_fatal(struct core *core, struct connection *connection, uint64_t request_id, truc_status status, const char *format,
+                  ...) __attribute__((format(printf, 5, 6)));
 
 /* PUBLISH_OK, the answer of the hot path. */
 struct publish_place {

@@ -44,8 +44,10 @@ static void record_jump(struct core *core, int64_t gap_ns)
 
     core->clock.jump_ns = gap_ns;
     core->clock.jump_boot_ns = core->now.boot_ns;
-    output_alarm(&core->output, "the wall clock jumped by %lld ms and is not followed: append times go on with the boot clock; set the clock right",
-                 (long long)(gap_ns / NS_PER_MS));
+    output_alarm(
+        &core->output,
+        "the wall clock jumped by %lld ms and is not followed: append times go on with the boot clock; set the clock right",
+        (long long)(gap_ns / NS_PER_MS));
     /* The record of it is worth less than going on: with a full disk or without memory the alarm has to do. */
     (void)pending_delta(core, &delta);
 }

@@ -13,7 +13,10 @@ void clock_start(struct core *core, int64_t last_append_ns);
 /* Once a step, before anything else. */
 void clock_advance(struct core *core);
 
-static inline int64_t clock_now(const struct core *core) { return core->now.boot_ns + core->clock.offset_ns; }
+static inline int64_t clock_now(const struct core *core)
+{
+    return core->now.boot_ns + core->clock.offset_ns;
+}
 
 /* The time of the next entry: strictly above the last one's. Taken by the caller when the entry is accepted. */
 static inline int64_t clock_next_append(const struct core *core)

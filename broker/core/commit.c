@@ -26,8 +26,9 @@ static void answer_open(struct core *core, struct connection *connection, const 
     struct producer *producer = core_producer(core, pending->subject);
 
     if (producer->epoch != pending->epoch)
-        answer_error(core, connection, pending->request_id, refusal_of(TRUC_FENCED),
-                     "another instance opened this producer in the same moment; only one may publish under its name, stop one of them");
+        answer_error(
+            core, connection, pending->request_id, refusal_of(TRUC_FENCED),
+            "another instance opened this producer in the same moment; only one may publish under its name, stop one of them");
     else
         producer_answer_ok(core, connection, pending->request_id, producer, bytes_of(NULL, 0));
 }

@@ -72,8 +72,10 @@ void core_on_connected(struct core *core, const struct core_event *event)
         connection->next->previous = connection;
     core->connection_first = connection;
     if (core->connections.used > core->config.connections_max)
-        answer_fatal(core, connection, 0, TRUC_TOO_MANY, "%u connections are open, the most allowed; close some, or raise connections_max in the broker's configuration",
-                     core->config.connections_max);
+        answer_fatal(
+            core, connection, 0, TRUC_TOO_MANY,
+            "%u connections are open, the most allowed; close some, or raise connections_max in the broker's configuration",
+            core->config.connections_max);
 }
 
 void core_on_disconnected(struct core *core, const struct core_event *event)
@@ -152,7 +154,8 @@ void connection_frame(struct core *core, const struct core_event *event)
         answer_fatal(core, connection, 0, TRUC_NOT_LOGGED_IN, "%s came before %s; say HELLO, then LOGIN, then send requests",
                      frame_kind_name(frame->kind), connection->state == CONNECTION_NEW ? "HELLO" : "LOGIN");
     } else if (frame->request_id == 0) {
-        answer_fatal(core, connection, 0, TRUC_PROTOCOL, "%s has request id 0, which means the connection itself; number requests from 1",
+        answer_fatal(core, connection, 0, TRUC_PROTOCOL,
+                     "%s has request id 0, which means the connection itself; number requests from 1",
                      frame_kind_name(frame->kind));
     } else {
         dispatch(core, connection, frame);

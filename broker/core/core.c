@@ -47,7 +47,8 @@ truc_status core_create(const struct core_config *config, struct core **ret_core
 {
     struct core *core;
 
-    if (config->read_chunk_bytes == 0 || config->family_count >= UINT16_MAX || config->topics_max == 0 || config->topics_max == UINT32_MAX)
+    if (config->read_chunk_bytes == 0 || config->family_count >= UINT16_MAX || config->topics_max == 0 ||
+        config->topics_max == UINT32_MAX)
         return TRUC_INVALID_ARGUMENT;
     core = calloc(1, sizeof *core);
     if (!core)
@@ -176,7 +177,8 @@ static void ask_to_wake(struct core *core)
  * acknowledged and the process ends. The array has room for these two from the beginning. */
 static void give_up(struct core *core)
 {
-    static const char text[] = "memory is exhausted: nothing more is acknowledged, trucd exits; free memory or lower its limits, then start it again";
+    static const char text[] =
+        "memory is exhausted: nothing more is acknowledged, trucd exits; free memory or lower its limits, then start it again";
     struct output *output = &core->output;
 
     core->failed = true;

@@ -19,7 +19,7 @@
 
 struct core;
 
-struct core_family {           /* a topic family of the configuration; the first whose pattern matches counts */
+struct core_family { /* a topic family of the configuration; the first whose pattern matches counts */
     struct bytes pattern;
     enum evidence evidence;    /* EVIDENCE_UNSPECIFIED: the first publisher's wish, else record */
     uint32_t record_bytes_max; /* 0: the default */
@@ -30,30 +30,30 @@ struct core_config {
     char domain[DOMAIN_BYTES_MAX + 1];
     uint8_t log_id[LOG_ID_BYTES];
     uint64_t generation;
-    uint8_t hash_secret[16];             /* of the log: keys the hash tables, so that nobody can make names collide */
+    uint8_t hash_secret[16]; /* of the log: keys the hash tables, so that nobody can make names collide */
     char engine[16];
     bool durable;
-    char agent[64];                      /* "trucd/0.1.0" */
-    const struct core_family *families;  /* borrowed for the core's life */
+    char agent[64];                     /* "trucd/0.1.0" */
+    const struct core_family *families; /* borrowed for the core's life */
     size_t family_count;
-    uint32_t record_bytes_max;           /* RECORD_BYTES_DEFAULT */
+    uint32_t record_bytes_max; /* RECORD_BYTES_DEFAULT */
     uint32_t batch_bytes_max;
-    uint32_t publish_credit_bytes;       /* per connection, 8 MiB */
-    uint64_t pending_bytes_max;          /* batches accepted but not yet durable, over all, 64 MiB; beyond: BUSY */
-    uint32_t read_credit_bytes_max;      /* 8 MiB */
-    uint32_t read_chunk_bytes;           /* asked of a reader at once, 512 KiB */
+    uint32_t publish_credit_bytes;  /* per connection, 8 MiB */
+    uint64_t pending_bytes_max;     /* batches accepted but not yet durable, over all, 64 MiB; beyond: BUSY */
+    uint32_t read_credit_bytes_max; /* 8 MiB */
+    uint32_t read_chunk_bytes;      /* asked of a reader at once, 512 KiB */
     uint32_t readers_per_connection_max, readers_max, connections_max, producers_max;
-    uint32_t topics_max;                 /* 1,000,000 */
-    uint32_t producer_grace_ms;          /* unnamed producers, 600,000 */
-    uint32_t clock_jump_ms;              /* 5,000 */
-    uint32_t clock_behind_ms;            /* 60,000: at start, clock this far behind the last entry refuses appends */
-    bool accept_clock;                   /* operator said so */
+    uint32_t topics_max;        /* 1,000,000 */
+    uint32_t producer_grace_ms; /* unnamed producers, 600,000 */
+    uint32_t clock_jump_ms;     /* 5,000 */
+    uint32_t clock_behind_ms;   /* 60,000: at start, clock this far behind the last entry refuses appends */
+    bool accept_clock;          /* operator said so */
 };
 void core_config_init(struct core_config *ret_config); /* the defaults above */
 
 struct core_now {
-    int64_t boot_ns;  /* boot clock */
-    int64_t wall_ns;  /* wall clock, Unix epoch */
+    int64_t boot_ns; /* boot clock */
+    int64_t wall_ns; /* wall clock, Unix epoch */
 };
 
 struct core_head { /* what is on disk */
@@ -69,28 +69,28 @@ struct core_capacity {
 
 /* Made by the verify pool from a PUBLISH frame; opaque owner handle for whoever frees it. */
 struct core_prepared {
-    struct batch_view batch;             /* borrowed from the owner's buffer */
+    struct batch_view batch; /* borrowed from the owner's buffer */
     struct bytes directory;
-    enum evidence evidence;              /* level the root was computed at */
+    enum evidence evidence; /* level the root was computed at */
     uint8_t header_digest[DIGEST_BYTES], records_root[DIGEST_BYTES];
-    uint32_t record_largest;             /* bytes of the largest record */
+    uint32_t record_largest; /* bytes of the largest record */
     void *owner;
 };
 
 enum core_event_kind {
-    CORE_START,          /* once, after restoring: head, capacity */
-    CORE_CONNECTED,      /* connection, nonce */
-    CORE_DISCONNECTED,   /* connection */
-    CORE_FRAME,          /* connection, frame: any kind but PUBLISH; borrowed during the step */
-    CORE_PUBLISH,        /* connection, request_id, frame_bytes, prepared */
-    CORE_PUBLISH_BAD,    /* connection, request_id, frame_bytes, status, why: the verify pool refused it; in connection order */
-    CORE_COMMITTED,      /* ticket, head, capacity */
-    CORE_LOG_FAILED,     /* status, why: nothing is acknowledged any more */
-    CORE_CAPACITY,       /* capacity */
-    CORE_READ_RESOLVED,  /* reader: from, until (positions), from_offset, until_offset; or status, why */
-    CORE_READ_DONE,      /* reader, done; data and its owner when data.size > 0; or status, why */
-    CORE_TICK,           /* time asked for by EFFECT_WAKE_AT has come */
-    CORE_DRAIN           /* shutting down: refuse new publishes, GOAWAY, finish what is pending */
+    CORE_START,         /* once, after restoring: head, capacity */
+    CORE_CONNECTED,     /* connection, nonce */
+    CORE_DISCONNECTED,  /* connection */
+    CORE_FRAME,         /* connection, frame: any kind but PUBLISH; borrowed during the step */
+    CORE_PUBLISH,       /* connection, request_id, frame_bytes, prepared */
+    CORE_PUBLISH_BAD,   /* connection, request_id, frame_bytes, status, why: the verify pool refused it; in connection order */
+    CORE_COMMITTED,     /* ticket, head, capacity */
+    CORE_LOG_FAILED,    /* status, why: nothing is acknowledged any more */
+    CORE_CAPACITY,      /* capacity */
+    CORE_READ_RESOLVED, /* reader: from, until (positions), from_offset, until_offset; or status, why */
+    CORE_READ_DONE,     /* reader, done; data and its owner when data.size > 0; or status, why */
+    CORE_TICK,          /* time asked for by EFFECT_WAKE_AT has come */
+    CORE_DRAIN          /* shutting down: refuse new publishes, GOAWAY, finish what is pending */
 };
 
 struct core_read_done {
@@ -102,9 +102,9 @@ struct core_read_done {
 
 struct core_event {
     enum core_event_kind kind;
-    uint64_t connection;        /* never reused */
+    uint64_t connection; /* never reused */
     uint64_t request_id;
-    uint64_t reader;            /* the core's number of a reader */
+    uint64_t reader; /* the core's number of a reader */
     uint64_t ticket;
     uint32_t frame_bytes;
     struct core_head head;
@@ -115,7 +115,7 @@ struct core_event {
     struct core_read_done done;
     uint64_t from, until, from_offset, until_offset;
     truc_status status;
-    const char *why;            /* borrowed during the step */
+    const char *why; /* borrowed during the step */
 };
 
 /* What a reader is to read; borrowed from the core until EFFECT_READ_CLOSE. Offsets and times are resolved to positions by
@@ -130,25 +130,25 @@ struct core_read_spec {
     enum core_bound from_kind, until_kind;
     uint64_t from, until;
     int64_t from_ns, until_ns;
-    uint64_t head;              /* durable position at the request: what BOUND_HEAD means, and the upper limit of every bound */
+    uint64_t head; /* durable position at the request: what BOUND_HEAD means, and the upper limit of every bound */
 };
 
 enum core_effect_kind {
-    EFFECT_SEND,        /* connection, bytes: encoded frames; borrowed until the next step */
-    EFFECT_SEND_DATA,   /* connection, bytes = encoded frame head, data + owner = its payload, to be freed after sending */
-    EFFECT_FREE_DATA,   /* owner */
-    EFFECT_CLOSE,       /* connection: after what was sent before */
-    EFFECT_APPEND,      /* ticket, append: leaf etc. below; batch, directory in prepared, to be freed after the commit */
-    EFFECT_RELEASE,     /* prepared */
-    EFFECT_DELTA,       /* ticket, bytes: one encoded delta */
-    EFFECT_READ_OPEN,   /* reader, spec: resolve bounds, prepare to read */
-    EFFECT_READ,        /* reader, from, until, bytes_max, entries_max (0: no limit): read once, answer CORE_READ_DONE. When the
-                         * next entry alone is larger than bytes_max: answer TRUC_OK with next == from and no data; the core asks
-                         * again with room for any entry once the reader's credit allows it */
-    EFFECT_READ_CLOSE,  /* reader: nothing further will be asked; an answer under way may still come and is dropped */
-    EFFECT_WAKE_AT,     /* boot_ns: CORE_TICK is due then; the latest one counts */
-    EFFECT_ALARM,       /* bytes: a line for the operator (clock jump, refusals) */
-    EFFECT_DRAINED      /* nothing is pending any more: may exit */
+    EFFECT_SEND,       /* connection, bytes: encoded frames; borrowed until the next step */
+    EFFECT_SEND_DATA,  /* connection, bytes = encoded frame head, data + owner = its payload, to be freed after sending */
+    EFFECT_FREE_DATA,  /* owner */
+    EFFECT_CLOSE,      /* connection: after what was sent before */
+    EFFECT_APPEND,     /* ticket, append: leaf etc. below; batch, directory in prepared, to be freed after the commit */
+    EFFECT_RELEASE,    /* prepared */
+    EFFECT_DELTA,      /* ticket, bytes: one encoded delta */
+    EFFECT_READ_OPEN,  /* reader, spec: resolve bounds, prepare to read */
+    EFFECT_READ,       /* reader, from, until, bytes_max, entries_max (0: no limit): read once, answer CORE_READ_DONE. When the
+                        * next entry alone is larger than bytes_max: answer TRUC_OK with next == from and no data; the core asks
+                        * again with room for any entry once the reader's credit allows it */
+    EFFECT_READ_CLOSE, /* reader: nothing further will be asked; an answer under way may still come and is dropped */
+    EFFECT_WAKE_AT,    /* boot_ns: CORE_TICK is due then; the latest one counts */
+    EFFECT_ALARM,      /* bytes: a line for the operator (clock jump, refusals) */
+    EFFECT_DRAINED     /* nothing is pending any more: may exit */
 };
 
 struct core_append {
@@ -166,7 +166,7 @@ struct core_effect {
     struct bytes bytes, data;
     void *owner;
     struct core_prepared *prepared;
-    const struct core_append *append;       /* borrowed until the next step */
+    const struct core_append *append; /* borrowed until the next step */
     const struct core_read_spec *spec;
     uint64_t from, until;
     uint32_t bytes_max, entries_max;

@@ -54,8 +54,10 @@ static void step(struct bench *bench, const struct core_event *events, size_t co
 
 static void commit(struct bench *bench)
 {
-    struct core_event event = {
-        .kind = CORE_COMMITTED, .ticket = bench->last_ticket, .head = bench->head, .capacity = {.available_bytes = UINT64_C(1) << 50}};
+    struct core_event event = {.kind = CORE_COMMITTED,
+                               .ticket = bench->last_ticket,
+                               .head = bench->head,
+                               .capacity = {.available_bytes = UINT64_C(1) << 50}};
 
     step(bench, &event, 1);
 }
@@ -117,7 +119,8 @@ static struct core_event publish_event(struct bench *bench, uint32_t slot, uint3
                                           .record_count = 100};
     prepared->evidence = EVIDENCE_RECORD;
     bench->sequences[topic] += 100;
-    return (struct core_event){.kind = CORE_PUBLISH, .connection = 1, .request_id = 7, .frame_bytes = FRAME_BYTES, .prepared = prepared};
+    return (struct core_event){
+        .kind = CORE_PUBLISH, .connection = 1, .request_id = 7, .frame_bytes = FRAME_BYTES, .prepared = prepared};
 }
 
 /* Topics are visited in an order that no cache foresees. One topic takes 16 batches a commit, the most it may. */

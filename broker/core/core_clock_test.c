@@ -33,8 +33,10 @@ static int teardown(void **state)
 
 static void publish(void)
 {
-    kit_publish(&kit, connection, 5,
-                &(struct kit_batch){.topic = "a", .producer_id = producer.id, .epoch = producer.epoch, .first_sequence = sequence, .record_count = 1});
+    kit_publish(
+        &kit, connection, 5,
+        &(struct kit_batch){
+            .topic = "a", .producer_id = producer.id, .epoch = producer.epoch, .first_sequence = sequence, .record_count = 1});
 }
 
 /* Publishes, commits; the append time. */

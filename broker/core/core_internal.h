@@ -19,10 +19,10 @@
 enum {
     NONCE_BYTES = 32,
     PROTOCOL_VERSION = 1,
-    RETRY_BUSY_MS = 10,       /* W batches under way, or too much memory pending */
-    RETRY_STATE_MS = 1000,    /* disk full, clock behind, draining, stopped */
-    PENDING_OVERHEAD = 512,   /* what one request that waits for the disk costs in memory, besides its batch */
-    LOG_OVERHEAD = 512,       /* at most what a block adds to one entry or delta: header, table row, paddings, the delta itself */
+    RETRY_BUSY_MS = 10,     /* W batches under way, or too much memory pending */
+    RETRY_STATE_MS = 1000,  /* disk full, clock behind, draining, stopped */
+    PENDING_OVERHEAD = 512, /* what one request that waits for the disk costs in memory, besides its batch */
+    LOG_OVERHEAD = 512,     /* at most what a block adds to one entry or delta: header, table row, paddings, the delta itself */
     PING_BYTES_MAX = 64 * 1024,
     GRACE_ENDS_PER_STEP = 1024,
     PAGE_ITEMS_MAX = 300,      /* of PRODUCER_OK and TOPICS_OK: below the 4,096 fields that frame_header_decode takes */
@@ -48,11 +48,11 @@ struct topic {
 /* --- producers and their sequences ------------------------------------------------------------------------------------------- */
 
 struct producer {
-    uint64_t open_ticket;          /* of the delta that gave it its epoch */
-    uint64_t id;                   /* 0: a free slot */
-    int64_t expires_boot_ns;       /* while in the grace list */
-    uint8_t *text;                 /* scope, then name; owned */
-    struct connection *connection; /* that opened or resumed it last; NULL: gone */
+    uint64_t open_ticket;             /* of the delta that gave it its epoch */
+    uint64_t id;                      /* 0: a free slot */
+    int64_t expires_boot_ns;          /* while in the grace list */
+    uint8_t *text;                    /* scope, then name; owned */
+    struct connection *connection;    /* that opened or resumed it last; NULL: gone */
     struct producer *previous, *next; /* in the connection's list, or in the grace list */
     struct order sequences;
     uint32_t index, epoch;
@@ -82,13 +82,13 @@ enum connection_state { CONNECTION_NEW, CONNECTION_GREETED, CONNECTION_LOGGED_IN
 
 struct connection {
     struct connection *previous, *next;
-    uint64_t number;                 /* 0: a free slot */
-    uint64_t credit_used;            /* bytes of publish frames not yet answered */
-    struct producer *producers;      /* bound to it */
-    struct producer *recent;         /* the one it published with last */
+    uint64_t number;            /* 0: a free slot */
+    uint64_t credit_used;       /* bytes of publish frames not yet answered */
+    struct producer *producers; /* bound to it */
+    struct producer *recent;    /* the one it published with last */
     struct core_reader *readers;
     uint32_t index, reader_count;
-    uint32_t output;                 /* its buffer in this step + 1; 0: none */
+    uint32_t output; /* its buffer in this step + 1; 0: none */
     enum connection_state state;
     uint8_t nonce[NONCE_BYTES];      /* the broker's */
     uint8_t agency_size, scope_size; /* of scope, "AGENCY/SYSTEM" */
@@ -109,38 +109,39 @@ struct core_reader {
     struct core_read_spec spec;
     uint8_t *text; /* what the spec's texts are in; owned */
     struct connection *connection;
-    struct core_reader *previous, *next;              /* in the connection's list */
+    struct core_reader *previous, *next; /* in the connection's list */
     struct core_reader *parked_previous, *parked_next;
-    struct watch *watch;                         /* when it follows */
-    uint64_t position, until;                    /* where it stands, where it ends (follow: UINT64_MAX) */
-    uint64_t read_until;                         /* of the read under way */
+    struct watch *watch;      /* when it follows */
+    uint64_t position, until; /* where it stands, where it ends (follow: UINT64_MAX) */
+    uint64_t read_until;      /* of the read under way */
     uint64_t from_offset, until_offset;
-    int64_t credit, window;                      /* bytes; credit may fall below 0 by one large entry */
+    int64_t credit, window; /* bytes; credit may fall below 0 by one large entry */
     uint64_t records_left;
     uint32_t index;
     enum reader_state state;
-    bool exact, limited, filtered;               /* filtered: the broker cannot count what the reader will keep */
-    bool cut;                                    /* the first entry is only partly within the bounds */
-    bool large;                                  /* the next entry is larger than what was asked for */
-    bool opened;                                 /* EFFECT_READ_OPEN is out, so EFFECT_READ_CLOSE must follow */
+    bool exact, limited, filtered; /* filtered: the broker cannot count what the reader will keep */
+    bool cut;                      /* the first entry is only partly within the bounds */
+    bool large;                    /* the next entry is larger than what was asked for */
+    bool opened;                   /* EFFECT_READ_OPEN is out, so EFFECT_READ_CLOSE must follow */
 };
 
 /* What followers of one pattern (or exact topic) share. */
 struct watch {
     uint8_t *pattern; /* owned */
     uint64_t hash;
-    uint64_t last_match;       /* an entry at or above it may match; none above it does */
+    uint64_t last_match; /* an entry at or above it may match; none above it does */
     bool any_match;
     struct core_reader *parked;
     struct watch *previous, *next; /* in core.pattern_watches */
-    uint64_t *misses;          /* bit per topic: known not to match; owned */
+    uint64_t *misses;              /* bit per topic: known not to match; owned */
     uint32_t miss_words;
     uint32_t index, reader_count;
     uint8_t pattern_size;
     bool exact;
 };
 
-/* --- what waits for the disk --------------------------------------------------------------------------------------------------- */
+/* --- what waits for the disk ---------------------------------------------------------------------------------------------------
+ */
 
 enum pending_kind {
     PENDING_DELTA,     /* nobody is answered */
@@ -154,16 +155,16 @@ enum pending_kind {
 struct pending {
     uint64_t ticket;
     uint64_t connection, request_id;
-    uint64_t position, base_offset;  /* of the entry; SEQUENCE: the expected sequence in base_offset */
+    uint64_t position, base_offset; /* of the entry; SEQUENCE: the expected sequence in base_offset */
     int64_t append_time_ns;
     uint32_t connection_index;
-    uint32_t subject;                /* sequence (APPEND) or producer (OPEN) */
-    uint32_t record_count;           /* of the entry */
-    uint32_t epoch;                  /* OPEN: that was asked for */
-    uint32_t frame_bytes;            /* of publish credit */
+    uint32_t subject;      /* sequence (APPEND) or producer (OPEN) */
+    uint32_t record_count; /* of the entry */
+    uint32_t epoch;        /* OPEN: that was asked for */
+    uint32_t frame_bytes;  /* of publish credit */
     uint32_t log_bytes, memory_bytes, batch_bytes;
     uint8_t kind;
-    bool first;                      /* of its topic; of its producer */
+    bool first; /* of its topic; of its producer */
 };
 
 struct pending_queue { /* a ring in ticket order */
@@ -177,7 +178,8 @@ struct committed_topic {
     uint64_t first, last; /* positions */
 };
 
-/* --- clock ----------------------------------------------------------------------------------------------------------------------- */
+/* --- clock -----------------------------------------------------------------------------------------------------------------------
+ */
 
 struct append_clock {
     int64_t offset_ns;      /* clock = boot clock + offset */
@@ -188,7 +190,8 @@ struct append_clock {
     bool behind;            /* far behind the last entry: appends are refused */
 };
 
-/* --- the core ---------------------------------------------------------------------------------------------------------------------- */
+/* --- the core
+ * ---------------------------------------------------------------------------------------------------------------------- */
 
 struct core {
     struct core_config config;
@@ -198,25 +201,25 @@ struct core {
     bool started, failed, draining, drained;
     char failure[256];
 
-    struct core_head head;           /* durable */
-    struct core_capacity capacity;   /* as last reported */
-    uint64_t log_bytes_pending;      /* given to the log since, at most */
-    uint64_t next_position;          /* accepted */
+    struct core_head head;         /* durable */
+    struct core_capacity capacity; /* as last reported */
+    uint64_t log_bytes_pending;    /* given to the log since, at most */
+    uint64_t next_position;        /* accepted */
     uint64_t last_ticket, committed_ticket;
     struct pending_queue pending;
     uint64_t pending_bytes;
 
-    struct pool topics;              /* index = topic id - 1 */
+    struct pool topics; /* index = topic id - 1 */
     struct table topics_by_name;
     struct order topics_in_order;
     struct slab names;
-    uint32_t durable_topics;         /* that have an entry on disk */
+    uint32_t durable_topics;           /* that have an entry on disk */
     struct committed_topic *committed; /* owned */
     uint32_t committed_count, committed_capacity;
 
     struct pool producers;
     struct table producers_by_id, producers_by_name;
-    uint32_t producers_opening;      /* new ones whose delta is not yet durable */
+    uint32_t producers_opening; /* new ones whose delta is not yet durable */
     uint64_t last_producer_id;
     struct producer *grace_first, *grace_last; /* unnamed ones without a connection, in the order they end */
     struct pool sequences;
@@ -231,23 +234,35 @@ struct core {
     struct pool readers;
     struct table readers_by_number;
     uint64_t last_reader;
-    struct core_reader *readers_gone;     /* since the last step: effects of this step may still borrow their specs */
+    struct core_reader *readers_gone; /* since the last step: effects of this step may still borrow their specs */
     struct pool watches;
     struct table watches_by_pattern;
-    struct watch *pattern_watches;   /* those with wildcards */
-    size_t miss_bytes;               /* of all watches */
+    struct watch *pattern_watches; /* those with wildcards */
+    size_t miss_bytes;             /* of all watches */
 
-    int64_t wake_boot_ns;            /* told by EFFECT_WAKE_AT; 0: none */
+    int64_t wake_boot_ns; /* told by EFFECT_WAKE_AT; 0: none */
     struct digest_context *digest;
     struct output output;
     uint8_t arena[HEADER_ARENA_BYTES];
 };
 
-static inline struct topic *core_topic(const struct core *core, uint32_t index) { return pool_at(&core->topics, index); }
-static inline struct producer *core_producer(const struct core *core, uint32_t index) { return pool_at(&core->producers, index); }
-static inline struct sequence *core_sequence(const struct core *core, uint32_t index) { return pool_at(&core->sequences, index); }
+static inline struct topic *core_topic(const struct core *core, uint32_t index)
+{
+    return pool_at(&core->topics, index);
+}
+static inline struct producer *core_producer(const struct core *core, uint32_t index)
+{
+    return pool_at(&core->producers, index);
+}
+static inline struct sequence *core_sequence(const struct core *core, uint32_t index)
+{
+    return pool_at(&core->sequences, index);
+}
 
-static inline struct bytes topic_name(const struct topic *topic) { return bytes_of(topic->name, topic->name_size); }
+static inline struct bytes topic_name(const struct topic *topic)
+{
+    return bytes_of(topic->name, topic->name_size);
+}
 
 /* The position below which everything may be shown. */
 static inline uint64_t core_visible_position(const struct core *core)
@@ -258,19 +273,20 @@ static inline uint64_t core_visible_position(const struct core *core)
 /* Hash of a text that comes from outside. */
 uint64_t core_hash(const struct core *core, struct bytes text);
 
-/* --- one function per event and per request; the frame's header is decoded by its handler ------------------------------------------- */
+/* --- one function per event and per request; the frame's header is decoded by its handler
+ * ------------------------------------------- */
 
-void core_on_start(struct core *core, const struct core_event *event);          /* restore.c */
-void core_on_connected(struct core *core, const struct core_event *event);      /* connection.c */
-void core_on_disconnected(struct core *core, const struct core_event *event);   /* connection.c */
-void core_on_publish(struct core *core, const struct core_event *event);        /* publish.c */
-void core_on_publish_bad(struct core *core, const struct core_event *event);    /* publish.c */
-void core_on_committed(struct core *core, const struct core_event *event);      /* commit.c */
-void core_on_log_failed(struct core *core, const struct core_event *event);     /* commit.c */
-void core_on_capacity(struct core *core, const struct core_event *event);       /* commit.c */
-void core_on_read_resolved(struct core *core, const struct core_event *event);  /* reader.c */
-void core_on_read_done(struct core *core, const struct core_event *event);      /* reader.c */
-void core_on_drain(struct core *core);                                          /* drain.c */
+void core_on_start(struct core *core, const struct core_event *event);         /* restore.c */
+void core_on_connected(struct core *core, const struct core_event *event);     /* connection.c */
+void core_on_disconnected(struct core *core, const struct core_event *event);  /* connection.c */
+void core_on_publish(struct core *core, const struct core_event *event);       /* publish.c */
+void core_on_publish_bad(struct core *core, const struct core_event *event);   /* publish.c */
+void core_on_committed(struct core *core, const struct core_event *event);     /* commit.c */
+void core_on_log_failed(struct core *core, const struct core_event *event);    /* commit.c */
+void core_on_capacity(struct core *core, const struct core_event *event);      /* commit.c */
+void core_on_read_resolved(struct core *core, const struct core_event *event); /* reader.c */
+void core_on_read_done(struct core *core, const struct core_event *event);     /* reader.c */
+void core_on_drain(struct core *core);                                         /* drain.c */
 
 void core_request_hello(struct core *core, struct connection *connection, const struct frame *frame);
 void core_request_login(struct core *core, struct connection *connection, const struct frame *frame);

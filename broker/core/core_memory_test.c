@@ -91,9 +91,11 @@ static void many_topics_and_sequences_fit(void **state)
         assert_int_equal(core_restore_topic(core, &topic), TRUC_OK);
     }
     assert_int_equal(
-        core_restore_producer(core, &(struct producer_row){1, 1, true, bytes_of_text("H26.16/portal"), bytes_of_text("portal")}), TRUC_OK);
+        core_restore_producer(core, &(struct producer_row){1, 1, true, bytes_of_text("H26.16/portal"), bytes_of_text("portal")}),
+        TRUC_OK);
     for (uint32_t i = 0; i < TOPICS; i++) {
-        struct sequence_row row = {.producer_id = 1, .topic_id = i + 1, .next_sequence = 1600, .result_count = BATCHES_IN_FLIGHT_MAX};
+        struct sequence_row row = {
+            .producer_id = 1, .topic_id = i + 1, .next_sequence = 1600, .result_count = BATCHES_IN_FLIGHT_MAX};
 
         for (uint32_t j = 0; j < BATCHES_IN_FLIGHT_MAX; j++)
             row.results[j] = (struct batch_result){i + j, j * 100, 100};
@@ -112,7 +114,8 @@ static struct kit kit;
 
 static void publish(uint64_t connection, const char *topic, uint64_t first)
 {
-    kit_publish(&kit, connection, 7, &(struct kit_batch){.topic = topic, .producer_id = 1, .epoch = 1, .first_sequence = first, .record_count = 1});
+    kit_publish(&kit, connection, 7,
+                &(struct kit_batch){.topic = topic, .producer_id = 1, .epoch = 1, .first_sequence = first, .record_count = 1});
 }
 
 static void follow(uint64_t connection, uint64_t request_id, const char *pattern)
@@ -194,9 +197,11 @@ static void work_again(void)
     uint64_t connection = kit_session(&kit, "H26.16", "portal");
     struct kit_producer producer = kit_open(&kit, connection, "afterwards");
 
-    kit_publish(&kit, connection, 7, &(struct kit_batch){.topic = "t.1", .producer_id = producer.id, .epoch = producer.epoch, .record_count = 1});
+    kit_publish(&kit, connection, 7,
+                &(struct kit_batch){.topic = "t.1", .producer_id = producer.id, .epoch = producer.epoch, .record_count = 1});
     kit_commit(&kit);
-    assert_int_equal(((const Truc__V1__PublishOk *)kit_take(&kit, connection, FRAME_PUBLISH_OK, 7))->position, kit.head.position - 1);
+    assert_int_equal(((const Truc__V1__PublishOk *)kit_take(&kit, connection, FRAME_PUBLISH_OK, 7))->position,
+                     kit.head.position - 1);
 }
 
 static void every_allocation_may_fail(void **state)

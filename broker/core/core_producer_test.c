@@ -34,11 +34,13 @@ static void ask(uint64_t connection, uint64_t request_id, const char *name, stru
 
 static const struct kit_producer nothing;
 
-static void publish(uint64_t connection, uint64_t request_id, struct kit_producer producer, const char *topic, uint64_t first, uint32_t count)
+static void publish(uint64_t connection, uint64_t request_id, struct kit_producer producer, const char *topic, uint64_t first,
+                    uint32_t count)
 {
-    kit_publish(&kit, connection, request_id,
-                &(struct kit_batch){
-                    .topic = topic, .producer_id = producer.id, .epoch = producer.epoch, .first_sequence = first, .record_count = count});
+    kit_publish(
+        &kit, connection, request_id,
+        &(struct kit_batch){
+            .topic = topic, .producer_id = producer.id, .epoch = producer.epoch, .first_sequence = first, .record_count = count});
 }
 
 static void open_is_answered_when_its_epoch_is_durable(void **state)

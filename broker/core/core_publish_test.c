@@ -40,7 +40,8 @@ static int teardown(void **state)
 
 static struct kit_batch batch_of(const char *topic, uint64_t first, uint32_t count)
 {
-    return (struct kit_batch){.topic = topic, .producer_id = producer.id, .epoch = producer.epoch, .first_sequence = first, .record_count = count};
+    return (struct kit_batch){
+        .topic = topic, .producer_id = producer.id, .epoch = producer.epoch, .first_sequence = first, .record_count = count};
 }
 
 static void publish(uint64_t request_id, const char *topic, uint64_t first, uint32_t count)
@@ -247,8 +248,12 @@ static void publish_more_topics_than_allowed_is_refused(void **state)
 
 static void publish_verify_pool_refusal_is_passed_on(void **state)
 {
-    struct core_event event = {
-        .kind = CORE_PUBLISH_BAD, .connection = connection, .request_id = 5, .frame_bytes = 100, .status = TRUC_BAD_RECORD, .why = "record 7: key is not UTF-8"};
+    struct core_event event = {.kind = CORE_PUBLISH_BAD,
+                               .connection = connection,
+                               .request_id = 5,
+                               .frame_bytes = 100,
+                               .status = TRUC_BAD_RECORD,
+                               .why = "record 7: key is not UTF-8"};
     const Truc__V1__Error *error;
 
     (void)state;

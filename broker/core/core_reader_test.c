@@ -1,110 +1,5 @@
-/* Tests of readers: bounds, credit, waiting at the head and being woken, ends. */
-#include "core_test_kit.h"
-
-static struct kit kit;
-static uint64_t connection;
-static struct kit_producer producer;
-
-static int setup(void **state)
-{
-    (void)state;
-    kit_init(&kit);
-    kit_start(&kit);
-    connection = kit_session(&kit, "H26.16", "portal");
-    producer = kit_open(&kit, connection, "p");
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    assert_int_equal(kit.prepared_held, 0);
-    assert_int_equal(kit.data_held, 0);
-    kit_fini(&kit);
-    return 0;
-}
-
-static uint64_t next_sequence[8];
-
-/* Appends one batch to topic "t.N" and commits it. */
-static void append(unsigned topic, uint32_t count)
-{
-    char name[] = {'t', '.', (char)('0' + topic), 0};
-
-    if (core_counts(kit.core).sequences == 0)
-        memset(next_sequence, 0, sizeof next_sequence);
-    kit_publish(&kit, connection, 90,
-                &(struct kit_batch){.topic = name,
-                                    .producer_id = producer.id,
-                                    .epoch = producer.epoch,
-                                    .first_sequence = next_sequence[topic],
-                                    .record_count = count});
-    next_sequence[topic] += count;
-    kit_commit(&kit);
-    kit_take(&kit, connection, FRAME_PUBLISH_OK, 90);
-}
-
-static Truc__V1__Read want(const char *pattern)
-{
-    Truc__V1__Read read = TRUC__V1__READ__INIT;
-
-    read.pattern = (char *)(uintptr_t)pattern;
-    read.credit_bytes = 4 * 1024 * 1024;
-    return read;
-}
-
-static Truc__V1__Bound bound(Truc__V1__Bound__AtCase at, uint64_t value)
-{
-    Truc__V1__Bound result = TRUC__V1__BOUND__INIT;
-
-    result.at_case = at;
-    if (at == TRUC__V1__BOUND__AT_HEAD)
-        result.head = true;
-    else
-        result.position = value; /* all members share their place */
-    return result;
-}
-
-/* Opens a reader that is resolved to [from, until); its number. READ_OK is taken. */
-static uint64_t open_reader(uint64_t request_id, Truc__V1__Read read, uint64_t from, uint64_t until)
-{
-    uint64_t reader;
-    const Truc__V1__ReadOk *ok;
-
-    kit_read(&kit, connection, request_id, read);
-    reader = kit_expect(&kit, EFFECT_READ_OPEN)->effect.reader;
-    kit_resolve(&kit, reader, from, until);
-    ok = kit_take(&kit, connection, FRAME_READ_OK, request_id);
-    assert_int_equal(ok->until_position, read.follow ? UINT64_MAX : until);
-    return reader;
-}
-
-static const struct core_effect *expect_read(uint64_t reader, uint64_t from, uint64_t until)
-{
-    const struct core_effect *effect = &kit_expect(&kit, EFFECT_READ)->effect;
-
-    assert_int_equal(effect->reader, reader);
-    assert_int_equal(effect->from, from);
-    assert_int_equal(effect->until, until);
-    return effect;
-}
-
-static void expect_end(uint64_t request_id, truc_status status, uint64_t next)
-{
-    const Truc__V1__ReadEnd *end = kit_take(&kit, connection, FRAME_READ_END, request_id);
-
-    assert_int_equal(end->status, status);
-    assert_int_equal(end->next_position, next);
-}
-
-static void expect_data(uint64_t request_id, uint64_t next, size_t size)
-{
-    const struct kit_frame *frame = kit_peek(&kit, connection);
-
-    assert_non_null(frame);
-    assert_int_equal(frame->payload.size, size);
-    assert_int_equal(((const Truc__V1__ReadData *)kit_take(&kit, connection, FRAME_READ_DATA, request_id))->next_position, next);
-}
+/* Tests of readers: bounds, credit, limits, ends. Followers are in core_follow_test.c. */
+#include "core_test_reader.h"
 
 static void read_is_served_in_chunks_until_its_end(void **state)
 {
@@ -429,105 +324,11 @@ static void damage_ends_beyond_the_damaged_entry(void **state)
     append(1, 1);
     reader = open_reader(5, want("t.1"), 0, 2);
     expect_read(reader, 0, 2);
-    kit_event(&kit, (struct core_event){
-                        .kind = CORE_READ_DONE, .reader = reader, .status = TRUC_DAMAGED, .why = "block 3, position 0", .done = {.next = 1}});
+    kit_event(
+        &kit,
+        (struct core_event){
+            .kind = CORE_READ_DONE, .reader = reader, .status = TRUC_DAMAGED, .why = "block 3, position 0", .done = {.next = 1}});
     expect_end(5, TRUC_DAMAGED, 1);
-}
-
-static void follower_parks_and_is_woken_by_its_topic_only(void **state)
-{
-    Truc__V1__Read read = want("t.1");
-    uint64_t reader;
-
-    (void)state;
-    append(1, 1);
-    read.follow = true;
-    reader = open_reader(5, read, 0, 0);
-    expect_read(reader, 0, 1);
-    append(2, 1); /* while it reads */
-    kit_read_done(&kit, reader, 1, 1, 10);
-    expect_data(5, 1, 10);
-    assert_null(kit_other(&kit, EFFECT_READ)); /* nothing of its topic came: it parks although the head moved */
-    append(2, 1);
-    append(3, 1);
-    assert_null(kit_other(&kit, EFFECT_READ));
-    append(1, 1); /* position 4 */
-    expect_read(reader, 4, 5);
-    append(1, 1); /* while it reads */
-    kit_read_done(&kit, reader, 5, 1, 10);
-    expect_data(5, 5, 10);
-    expect_read(reader, 5, 6);
-    kit_read_done(&kit, reader, 6, 1, 10);
-    expect_data(5, 6, 10);
-    assert_null(kit_other(&kit, EFFECT_READ));
-}
-
-static void pattern_follower_is_woken_by_what_matches(void **state)
-{
-    Truc__V1__Read read = want("*.2");
-    uint64_t reader, twin;
-
-    (void)state;
-    append(1, 1);
-    read.follow = true;
-    reader = open_reader(5, read, 1, 0);
-    twin = open_reader(6, read, 0, 0);
-    expect_read(twin, 0, 1); /* the past of a pattern is not known: it has to look */
-    kit_read_done(&kit, twin, 1, 0, 0);
-    assert_null(kit_other(&kit, EFFECT_READ));
-    for (int i = 0; i < 3; i++)
-        append(1, 1);
-    append(3, 1);
-    assert_null(kit_other(&kit, EFFECT_READ));
-    append(2, 1); /* position 5 */
-    expect_read(twin, 5, 6);
-    expect_read(reader, 5, 6);
-    kit_read_done(&kit, reader, 6, 1, 10);
-    expect_data(5, 6, 10);
-    append(1, 1);
-    kit_read_done(&kit, twin, 6, 1, 10);
-    expect_data(6, 6, 10);
-    assert_null(kit_other(&kit, EFFECT_READ));
-    kit_disconnect(&kit, connection);
-    assert_int_equal(core_counts(kit.core).readers, 0);
-}
-
-static void commit_of_several_entries_wakes_at_the_first_match(void **state)
-{
-    Truc__V1__Read read = want("t.>");
-    uint64_t reader;
-
-    (void)state;
-    read.follow = true;
-    reader = open_reader(5, read, 0, 0);
-    for (uint64_t i = 0; i < 3; i++)
-        kit_publish(&kit, connection, 10 + i,
-                    &(struct kit_batch){
-                        .topic = i == 0 ? "u" : "t.4", .producer_id = producer.id, .epoch = 1, .first_sequence = i ? i - 1 : 0, .record_count = 1});
-    assert_null(kit_other(&kit, EFFECT_READ)); /* nothing is shown before it is durable */
-    kit_commit(&kit);
-    expect_read(reader, 1, 3);
-}
-
-static void follower_of_a_missing_topic_starts_when_it_appears(void **state)
-{
-    Truc__V1__Read read = want("t.2");
-    Truc__V1__Bound from = bound(TRUC__V1__BOUND__AT_OFFSET, 0);
-    const struct kit_effect *open;
-
-    (void)state;
-    append(1, 1);
-    read.follow = true;
-    read.from = &from;
-    kit_read(&kit, connection, 5, read);
-    open = kit_expect(&kit, EFFECT_READ_OPEN);
-    assert_int_equal(open->spec.from_kind, BOUND_HEAD); /* a missing topic has no offset to find */
-    kit_resolve(&kit, open->effect.reader, 1, 1);
-    kit_take(&kit, connection, FRAME_READ_OK, 5);
-    append(1, 1);
-    assert_null(kit_other(&kit, EFFECT_READ));
-    append(2, 1);
-    expect_read(open->effect.reader, 2, 3);
 }
 
 static void readers_of_a_gone_connection_are_closed(void **state)
@@ -555,7 +356,8 @@ static void opened_and_cancelled_in_one_step_keeps_its_spec(void **state)
 
     (void)state;
     append(1, 1);
-    events[0].frame = (struct frame){FRAME_READ, 5, bytes_of(header, protobuf_c_message_pack(&read.base, header)), bytes_of(NULL, 0)};
+    events[0].frame =
+        (struct frame){FRAME_READ, 5, bytes_of(header, protobuf_c_message_pack(&read.base, header)), bytes_of(NULL, 0)};
     events[1].frame = (struct frame){FRAME_CANCEL, 5, bytes_of(NULL, 0), bytes_of(NULL, 0)};
     kit_step(&kit, events, 2);
     assert_string_equal((const char *)kit_expect(&kit, EFFECT_READ_OPEN)->pattern, "t.1");
@@ -584,27 +386,23 @@ static void readers_beyond_the_limit_or_with_a_used_id_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(read_is_served_in_chunks_until_its_end, setup, teardown),
-        cmocka_unit_test_setup_teardown(read_spec_carries_the_request, setup, teardown),
-        cmocka_unit_test_setup_teardown(bounds_are_never_above_the_head_of_the_request, setup, teardown),
-        cmocka_unit_test_setup_teardown(offset_bounds_cut_and_become_positions, setup, teardown),
-        cmocka_unit_test_setup_teardown(read_wrongly_said_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(read_of_a_missing_topic_ends_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(unresolvable_read_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(credit_bounds_what_is_sent, setup, teardown),
-        cmocka_unit_test_setup_teardown(entry_larger_than_the_credit_cannot_stall_for_ever, setup, teardown),
-        cmocka_unit_test_setup_teardown(no_credit_reads_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(records_max_ends_the_reading, setup, teardown),
-        cmocka_unit_test_setup_teardown(records_max_never_ends_before_the_reader_has_enough, setup, teardown),
-        cmocka_unit_test_setup_teardown(reverse_runs_down, setup, teardown),
-        cmocka_unit_test_setup_teardown(damage_ends_beyond_the_damaged_entry, setup, teardown),
-        cmocka_unit_test_setup_teardown(follower_parks_and_is_woken_by_its_topic_only, setup, teardown),
-        cmocka_unit_test_setup_teardown(pattern_follower_is_woken_by_what_matches, setup, teardown),
-        cmocka_unit_test_setup_teardown(commit_of_several_entries_wakes_at_the_first_match, setup, teardown),
-        cmocka_unit_test_setup_teardown(follower_of_a_missing_topic_starts_when_it_appears, setup, teardown),
-        cmocka_unit_test_setup_teardown(readers_of_a_gone_connection_are_closed, setup, teardown),
-        cmocka_unit_test_setup_teardown(opened_and_cancelled_in_one_step_keeps_its_spec, setup, teardown),
-        cmocka_unit_test_setup_teardown(readers_beyond_the_limit_or_with_a_used_id_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(read_is_served_in_chunks_until_its_end, reader_setup, reader_teardown),
+        cmocka_unit_test_setup_teardown(read_spec_carries_the_request, reader_setup, reader_teardown),
+        cmocka_unit_test_setup_teardown(bounds_are_never_above_the_head_of_the_request, reader_setup, reader_teardown),
+        cmocka_unit_test_setup_teardown(offset_bounds_cut_and_become_positions, reader_setup, reader_teardown),
+        cmocka_unit_test_setup_teardown(read_wrongly_said_is_refused, reader_setup, reader_teardown),
+        cmocka_unit_test_setup_teardown(read_of_a_missing_topic_ends_at_once, reader_setup, reader_teardown),
+        cmocka_unit_test_setup_teardown(unresolvable_read_is_refused, reader_setup, reader_teardown),
+        cmocka_unit_test_setup_teardown(credit_bounds_what_is_sent, reader_setup, reader_teardown),
+        cmocka_unit_test_setup_teardown(entry_larger_than_the_credit_cannot_stall_for_ever, reader_setup, reader_teardown),
+        cmocka_unit_test_setup_teardown(no_credit_reads_nothing, reader_setup, reader_teardown),
+        cmocka_unit_test_setup_teardown(records_max_ends_the_reading, reader_setup, reader_teardown),
+        cmocka_unit_test_setup_teardown(records_max_never_ends_before_the_reader_has_enough, reader_setup, reader_teardown),
+        cmocka_unit_test_setup_teardown(reverse_runs_down, reader_setup, reader_teardown),
+        cmocka_unit_test_setup_teardown(damage_ends_beyond_the_damaged_entry, reader_setup, reader_teardown),
+        cmocka_unit_test_setup_teardown(readers_of_a_gone_connection_are_closed, reader_setup, reader_teardown),
+        cmocka_unit_test_setup_teardown(opened_and_cancelled_in_one_step_keeps_its_spec, reader_setup, reader_teardown),
+        cmocka_unit_test_setup_teardown(readers_beyond_the_limit_or_with_a_used_id_are_refused, reader_setup, reader_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,9 +25,10 @@ static int teardown(void **state)
 
 static void publish(uint64_t request_id, uint64_t first, uint32_t count)
 {
-    kit_publish(&kit, connection, request_id,
-                &(struct kit_batch){
-                    .topic = "a.b", .producer_id = producer.id, .epoch = producer.epoch, .first_sequence = first, .record_count = count});
+    kit_publish(
+        &kit, connection, request_id,
+        &(struct kit_batch){
+            .topic = "a.b", .producer_id = producer.id, .epoch = producer.epoch, .first_sequence = first, .record_count = count});
 }
 
 static void expect_ok(uint64_t request_id, uint64_t position, uint64_t base_offset, bool duplicate)
@@ -178,7 +179,8 @@ static void restore_contradicting_rows_are_damage(void **state)
 {
     struct core *core;
     struct topic_row topic = {.topic_id = 1, .evidence = EVIDENCE_RECORD, .name = bytes_of_text("a")};
-    struct producer_row row = {.producer_id = 1, .epoch = 1, .named = true, .scope = bytes_of_text("H26/x"), .name = bytes_of_text("p")};
+    struct producer_row row = {
+        .producer_id = 1, .epoch = 1, .named = true, .scope = bytes_of_text("H26/x"), .name = bytes_of_text("p")};
     struct sequence_row sequence = {.producer_id = 1, .topic_id = 1, .next_sequence = 5, .result_count = 1, .results = {{0, 0, 6}}};
 
     (void)state;

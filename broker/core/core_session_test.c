@@ -168,8 +168,8 @@ static void requests_before_login_close(void **state)
 
 static void second_hello_or_broker_kinds_close(void **state)
 {
-    const enum frame_kind kinds[] = {FRAME_HELLO, FRAME_LOGIN, FRAME_HELLO_OK, FRAME_ERROR, FRAME_PUBLISH_OK, FRAME_READ_DATA,
-                                     FRAME_GOAWAY, FRAME_PUBLISH, (enum frame_kind)99};
+    const enum frame_kind kinds[] = {FRAME_HELLO,     FRAME_LOGIN,  FRAME_HELLO_OK, FRAME_ERROR,        FRAME_PUBLISH_OK,
+                                     FRAME_READ_DATA, FRAME_GOAWAY, FRAME_PUBLISH,  (enum frame_kind)99};
 
     (void)state;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {

@@ -15,7 +15,7 @@
 
 enum { PRODUCERS = 4, TOPICS = 3, BATCHES = 60, STEPS = 2500, SEEDS = 30, REQUESTS_MAX = 16384 };
 
-struct stream { /* of one producer to one topic */
+struct stream {           /* of one producer to one topic */
     uint32_t acked, sent; /* batches */
 };
 

@@ -60,7 +60,8 @@ void kit_fini(struct kit *kit)
     free(kit->others);
 }
 
-/* --- effects -------------------------------------------------------------------------------------------------------------------- */
+/* --- effects --------------------------------------------------------------------------------------------------------------------
+ */
 
 static void file_frames(struct kit *kit, uint64_t connection, struct bytes bytes, struct bytes data)
 {
@@ -252,7 +253,8 @@ void kit_commit(struct kit *kit)
     kit_commit_some(kit, kit->log_count - kit->durable_count);
 }
 
-/* --- clients ---------------------------------------------------------------------------------------------------------------------- */
+/* --- clients
+ * ---------------------------------------------------------------------------------------------------------------------- */
 
 uint64_t kit_connect(struct kit *kit)
 {
@@ -268,7 +270,8 @@ void kit_disconnect(struct kit *kit, uint64_t connection)
     kit_event(kit, (struct core_event){.kind = CORE_DISCONNECTED, .connection = connection});
 }
 
-void kit_send_raw(struct kit *kit, uint64_t connection, enum frame_kind kind, uint64_t request_id, struct bytes header, struct bytes payload)
+void kit_send_raw(struct kit *kit, uint64_t connection, enum frame_kind kind, uint64_t request_id, struct bytes header,
+                  struct bytes payload)
 {
     kit_event(kit, (struct core_event){.kind = CORE_FRAME,
                                        .connection = connection,
@@ -294,7 +297,8 @@ void kit_hello(struct kit *kit, uint64_t connection)
     hello.version_min = hello.version_max = 1;
     hello.nonce = (ProtobufCBinaryData){sizeof nonce, nonce};
     kit_send(kit, connection, FRAME_HELLO, 1, &hello.base);
-    assert_int_equal(((const Truc__V1__ServerHello *)kit_take(kit, connection, FRAME_HELLO_OK, 1))->durable_position, kit->head.position);
+    assert_int_equal(((const Truc__V1__ServerHello *)kit_take(kit, connection, FRAME_HELLO_OK, 1))->durable_position,
+                     kit->head.position);
 }
 
 uint64_t kit_session(struct kit *kit, const char *agency, const char *system)

@@ -36,7 +36,7 @@ struct kit_entry { /* an append, or (record_count 0) a delta */
 
 struct kit_effect { /* one of the others */
     struct core_effect effect;
-    char text[512];          /* of an alarm */
+    char text[512]; /* of an alarm */
     struct core_read_spec spec;
     uint8_t pattern[256];
     bool taken;
@@ -55,16 +55,16 @@ struct kit {
     struct kit_effect *others;
     size_t other_count, other_capacity;
     uint64_t last_connection;
-    size_t prepared_held;    /* given to the core, not come back */
+    size_t prepared_held; /* given to the core, not come back */
     size_t data_held;
-    size_t send_count;       /* EFFECT_SENDs so far */
+    size_t send_count; /* EFFECT_SENDs so far */
     uint8_t arena[256 * 1024];
 };
 
-void kit_init(struct kit *kit);   /* fields of config may be changed before kit_start */
-void kit_start(struct kit *kit);  /* creates the core, restores what is durable, starts it */
+void kit_init(struct kit *kit);    /* fields of config may be changed before kit_start */
+void kit_start(struct kit *kit);   /* creates the core, restores what is durable, starts it */
 void kit_restore(struct kit *kit); /* kit_start's part: what is durable, as rows */
-void kit_stop(struct kit *kit);   /* destroys the core; what is not durable is gone, as after a crash */
+void kit_stop(struct kit *kit);    /* destroys the core; what is not durable is gone, as after a crash */
 void kit_fini(struct kit *kit);
 
 void kit_step(struct kit *kit, const struct core_event *events, size_t count);
@@ -79,7 +79,8 @@ struct core_event kit_commit_event(struct kit *kit, size_t count); /* marks as d
 uint64_t kit_connect(struct kit *kit);
 void kit_disconnect(struct kit *kit, uint64_t connection);
 void kit_send(struct kit *kit, uint64_t connection, enum frame_kind kind, uint64_t request_id, const ProtobufCMessage *message);
-void kit_send_raw(struct kit *kit, uint64_t connection, enum frame_kind kind, uint64_t request_id, struct bytes header, struct bytes payload);
+void kit_send_raw(struct kit *kit, uint64_t connection, enum frame_kind kind, uint64_t request_id, struct bytes header,
+                  struct bytes payload);
 void kit_hello(struct kit *kit, uint64_t connection);
 uint64_t kit_session(struct kit *kit, const char *agency, const char *system); /* connected, greeted, logged in */
 
@@ -106,10 +107,10 @@ struct kit_batch {
     const char *topic, *agency, *system; /* agency NULL: H26.16/portal */
     uint64_t producer_id, first_sequence;
     uint32_t epoch, record_count;
-    enum evidence evidence;              /* 0: record */
+    enum evidence evidence; /* 0: record */
     enum codec codec;
     uint32_t record_largest, frame_bytes;
-    size_t batch_bytes;                  /* 0: 100 */
+    size_t batch_bytes; /* 0: 100 */
 };
 struct core_event kit_publish_event(struct kit *kit, uint64_t connection, uint64_t request_id, const struct kit_batch *batch);
 void kit_publish(struct kit *kit, uint64_t connection, uint64_t request_id, const struct kit_batch *batch);

@@ -71,7 +71,8 @@ static bool producer_stands(const struct kit *kit, uint64_t id, struct producer_
 
         while (delta_next(&deltas, &delta, &status)) {
             if (delta.kind == DELTA_PRODUCER && delta.producer.producer_id == id) {
-                *ret_row = (struct producer_row){id, delta.producer.epoch, delta.producer.named, delta.producer.scope, delta.producer.name};
+                *ret_row = (struct producer_row){id, delta.producer.epoch, delta.producer.named, delta.producer.scope,
+                                                 delta.producer.name};
                 stands = true;
             } else if (delta.kind == DELTA_PRODUCER_END && delta.producer_end == id) {
                 stands = false;

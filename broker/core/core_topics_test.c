@@ -91,8 +91,10 @@ static void topics_show_only_what_is_durable(void **state)
     (void)state;
     append("a", 3);
     publish("b", 1);
-    kit_publish(&kit, connection, 7,
-                &(struct kit_batch){.topic = "a", .producer_id = producer.id, .epoch = 1, .first_sequence = 3, .record_count = 4, .batch_bytes = 50});
+    kit_publish(
+        &kit, connection, 7,
+        &(struct kit_batch){
+            .topic = "a", .producer_id = producer.id, .epoch = 1, .first_sequence = 3, .record_count = 4, .batch_bytes = 50});
     ok = page("", "", 0);
     assert_int_equal(ok->n_topics, 1);
     assert_int_equal(ok->topics[0]->topic_id, 1);

@@ -48,18 +48,22 @@ static bool log_matches(struct core *core, struct connection *connection, uint64
 
     if (hello->domain[0] != '\0' && strcmp(hello->domain, config->domain) != 0) {
         answer_fatal(core, connection, request_id, TRUC_LOG_MISMATCH,
-                     "this broker keeps the domain %s, the client expects another; check the URL and the domain of the client", config->domain);
+                     "this broker keeps the domain %s, the client expects another; check the URL and the domain of the client",
+                     config->domain);
         return false;
     }
-    if (hello->log_id.len != 0 && !bytes_equal(bytes_of(hello->log_id.data, hello->log_id.len), bytes_of(config->log_id, LOG_ID_BYTES))) {
+    if (hello->log_id.len != 0 &&
+        !bytes_equal(bytes_of(hello->log_id.data, hello->log_id.len), bytes_of(config->log_id, LOG_ID_BYTES))) {
         answer_fatal(core, connection, request_id, TRUC_LOG_MISMATCH,
-                     "this is another log than the one the client remembers; check with `truc log info` which log this is, then begin again from a known place");
+                     "this is another log than the one the client remembers; check with `truc log info` which log this is, then "
+                     "begin again from a known place");
         return false;
     }
     if (hello->generation != 0 && hello->generation != config->generation) {
-        answer_fatal(core, connection, request_id, TRUC_LOG_MISMATCH,
-                     "the log has generation %llu, the client remembers %llu: it was restored meanwhile; begin again from a known place",
-                     (unsigned long long)config->generation, (unsigned long long)hello->generation);
+        answer_fatal(
+            core, connection, request_id, TRUC_LOG_MISMATCH,
+            "the log has generation %llu, the client remembers %llu: it was restored meanwhile; begin again from a known place",
+            (unsigned long long)config->generation, (unsigned long long)hello->generation);
         return false;
     }
     return true;
@@ -72,7 +76,8 @@ void core_request_hello(struct core *core, struct connection *connection, const 
     if (!hello)
         return;
     if (hello->magic != HELLO_MAGIC) {
-        answer_fatal(core, connection, frame->request_id, TRUC_PROTOCOL, "HELLO without the magic number; this port speaks Truc only, check the URL of the client");
+        answer_fatal(core, connection, frame->request_id, TRUC_PROTOCOL,
+                     "HELLO without the magic number; this port speaks Truc only, check the URL of the client");
         return;
     }
     if (hello->version_min > PROTOCOL_VERSION || hello->version_max < PROTOCOL_VERSION) {
@@ -82,8 +87,8 @@ void core_request_hello(struct core *core, struct connection *connection, const 
         return;
     }
     if (hello->nonce.len != NONCE_BYTES) {
-        answer_fatal(core, connection, frame->request_id, TRUC_PROTOCOL, "the nonce of HELLO has %zu bytes instead of %d; the client is faulty",
-                     hello->nonce.len, NONCE_BYTES);
+        answer_fatal(core, connection, frame->request_id, TRUC_PROTOCOL,
+                     "the nonce of HELLO has %zu bytes instead of %d; the client is faulty", hello->nonce.len, NONCE_BYTES);
         return;
     }
     if (!log_matches(core, connection, frame->request_id, hello))

@@ -1,4 +1,5 @@
-/* login.c: LOGIN: who publishes and reads on this connection. Until authentication exists it is what the client says. Layer: core. */
+/* login.c: LOGIN: who publishes and reads on this connection. Until authentication exists it is what the client says. Layer: core.
+ */
 #include "broker/core/answer.h"
 #include "broker/core/connection.h"
 #include "broker/core/drain.h"
@@ -14,15 +15,16 @@ void core_request_login(struct core *core, struct connection *connection, const 
     if (!login)
         return;
     if (strcmp(login->algorithm, "none") != 0 || login->key_id.len != 0 || login->signature.len != 0) {
-        answer_fatal(core, connection, frame->request_id, TRUC_UNSUPPORTED,
-                     "this broker knows only the login algorithm `none`, without key and signature; use that or upgrade the broker");
+        answer_fatal(
+            core, connection, frame->request_id, TRUC_UNSUPPORTED,
+            "this broker knows only the login algorithm `none`, without key and signature; use that or upgrade the broker");
         return;
     }
     agency = bytes_of_text(login->source);
     system = bytes_of_text(login->system);
     if (source_check(agency, system, &why) != TRUC_OK) {
-        answer_fatal(core, connection, frame->request_id, TRUC_BAD_SOURCE, "the source is not valid (%s); log in as AGENCY/SYSTEM, for example H26.16/portal",
-                     why);
+        answer_fatal(core, connection, frame->request_id, TRUC_BAD_SOURCE,
+                     "the source is not valid (%s); log in as AGENCY/SYSTEM, for example H26.16/portal", why);
         return;
     }
     CORE_INVARIANT(agency.size + 1 + system.size <= SOURCE_BYTES_MAX);

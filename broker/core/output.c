@@ -112,8 +112,7 @@ static struct output_buffer *buffer_take(struct output *output, struct connectio
 
 uint8_t *output_room(struct output *output, struct connection *connection, size_t size)
 {
-    struct output_buffer *buffer =
-        connection->output ? &output->buffers[connection->output - 1] : buffer_take(output, connection);
+    struct output_buffer *buffer = connection->output ? &output->buffers[connection->output - 1] : buffer_take(output, connection);
 
     if (!buffer)
         return NULL;
@@ -172,4 +171,3 @@ void output_alarm(struct output *output, const char *format, ...)
         return;
     output_effect(output, EFFECT_ALARM)->bytes = bytes_of(text, size < ALARM_BYTES_MAX ? (size_t)size : ALARM_BYTES_MAX - 1);
 }
-

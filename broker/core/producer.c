@@ -30,11 +30,13 @@ static bool check_log(const struct opening *opening)
     const struct core *core = opening->core;
 
     if (core->failed)
-        return refuse(opening, TRUC_STOPPED, RETRY_STATE_MS, "the log failed and takes nothing more; trucd exits and must be started again");
+        return refuse(opening, TRUC_STOPPED, RETRY_STATE_MS,
+                      "the log failed and takes nothing more; trucd exits and must be started again");
     if (core->draining)
         return refuse(opening, TRUC_DRAINING, RETRY_STATE_MS, "the broker is shutting down; reconnect and open the producer again");
     if (core->capacity.full || !pending_log_has_room(core, DELTA_BYTES_MAX))
-        return refuse(opening, TRUC_DISK_FULL, RETRY_STATE_MS, "the log's disk is full; free space on the data directory's disk, the broker goes on by itself");
+        return refuse(opening, TRUC_DISK_FULL, RETRY_STATE_MS,
+                      "the log's disk is full; free space on the data directory's disk, the broker goes on by itself");
     if (!pending_has_room(core, 0))
         return refuse(opening, TRUC_BUSY, RETRY_BUSY_MS, "too much waits for the disk; retry after the time given");
     return true;
@@ -67,12 +69,14 @@ static struct producer *find_or_create(const struct opening *opening)
     }
     if (core->producers.used >= core->config.producers_max) {
         answer_error(core, opening->connection, opening->request_id, refusal_retry(TRUC_TOO_MANY, RETRY_STATE_MS),
-                     "the broker knows %u producers, the most allowed; raise producers_max in its configuration", core->producers.used);
+                     "the broker knows %u producers, the most allowed; raise producers_max in its configuration",
+                     core->producers.used);
         return NULL;
     }
     producer = producer_create(core, core->last_producer_id + 1, 0, opening->name.size > 0, scope, opening->name);
     if (!producer) {
-        (void)refuse(opening, TRUC_NO_MEMORY, RETRY_STATE_MS, "the broker has no memory for another producer; retry later or lower its limits");
+        (void)refuse(opening, TRUC_NO_MEMORY, RETRY_STATE_MS,
+                     "the broker has no memory for another producer; retry later or lower its limits");
         return NULL;
     }
     core->last_producer_id++;
@@ -129,15 +133,18 @@ static void resume_producer(const struct opening *opening, uint64_t id, uint32_t
 
     if (!producer || !bytes_equal(producer_scope(producer), connection_scope(opening->connection)) ||
         (opening->name.size > 0 && !bytes_equal(producer_name(producer), opening->name))) {
-        (void)refuse(opening, TRUC_UNKNOWN_PRODUCER, 0, "there is no such producer of this source, or its grace is over; open it again without resuming");
+        (void)refuse(opening, TRUC_UNKNOWN_PRODUCER, 0,
+                     "there is no such producer of this source, or its grace is over; open it again without resuming");
         return;
     }
     if (epoch < producer->epoch) {
-        (void)refuse(opening, TRUC_FENCED, 0, "another instance opened this producer later; only one may publish under its name, stop one of them");
+        (void)refuse(opening, TRUC_FENCED, 0,
+                     "another instance opened this producer later; only one may publish under its name, stop one of them");
         return;
     }
     if (epoch > producer->epoch) {
-        (void)refuse(opening, TRUC_UNKNOWN_PRODUCER, 0, "the broker never gave out this epoch: its log may have gone back; open the producer again");
+        (void)refuse(opening, TRUC_UNKNOWN_PRODUCER, 0,
+                     "the broker never gave out this epoch: its log may have gone back; open the producer again");
         return;
     }
     if (producer->open_ticket > core->committed_ticket) {

@@ -27,7 +27,8 @@ struct producer *producer_find(const struct core *core, uint64_t id)
 {
     uint32_t index;
 
-    for (struct table_probe probe = table_probe(&core->producers_by_id, id_hash(id)); table_next(&core->producers_by_id, &probe, &index);) {
+    for (struct table_probe probe = table_probe(&core->producers_by_id, id_hash(id));
+         table_next(&core->producers_by_id, &probe, &index);) {
         if (core_producer(core, index)->id == id)
             return core_producer(core, index);
     }

@@ -15,7 +15,10 @@ struct producer *producer_create(struct core *core, uint64_t id, uint32_t epoch,
 /* Forgets it and its sequences. Nothing of it may be pending. */
 void producer_destroy(struct core *core, struct producer *producer);
 
-static inline struct bytes producer_scope(const struct producer *producer) { return bytes_of(producer->text, producer->scope_size); }
+static inline struct bytes producer_scope(const struct producer *producer)
+{
+    return bytes_of(producer->text, producer->scope_size);
+}
 static inline struct bytes producer_name(const struct producer *producer)
 {
     return bytes_of(producer->text + producer->scope_size, producer->name_size);

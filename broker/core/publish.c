@@ -18,7 +18,7 @@ static void release(struct core *core, struct core_prepared *prepared)
 }
 
 /* Answers and gives credit and batch back. Always false, for `return refuse(...)`. */
-#define refuse(attempt, refusal, ...)                                                                                                  \
+#define refuse(attempt, refusal, ...)                                                                                              \
     (answer_error((attempt)->core, (attempt)->connection, (attempt)->request_id, refusal, __VA_ARGS__), settle(attempt))
 
 static bool settle(const struct attempt *attempt)
@@ -48,20 +48,25 @@ static bool settle_later(const struct attempt *attempt, enum pending_kind kind, 
     return false;
 }
 
-/* --- the checks, in order: each answers and returns false when it refuses ------------------------------------------------------ */
+/* --- the checks, in order: each answers and returns false when it refuses ------------------------------------------------------
+ */
 
 static bool check_state(const struct attempt *attempt)
 {
     const struct core *core = attempt->core;
 
     if (core->failed)
-        return refuse(attempt, refusal_retry(TRUC_STOPPED, RETRY_STATE_MS), "the log failed (%s); trucd exits and must be started again", core->failure);
+        return refuse(attempt, refusal_retry(TRUC_STOPPED, RETRY_STATE_MS),
+                      "the log failed (%s); trucd exits and must be started again", core->failure);
     if (core->draining)
-        return refuse(attempt, refusal_retry(TRUC_DRAINING, RETRY_STATE_MS), "the broker is shutting down; reconnect and send the batch again");
+        return refuse(attempt, refusal_retry(TRUC_DRAINING, RETRY_STATE_MS),
+                      "the broker is shutting down; reconnect and send the batch again");
     if (core->capacity.full)
-        return refuse(attempt, refusal_retry(TRUC_DISK_FULL, RETRY_STATE_MS), "the log's disk is full; free space on the data directory's disk, the broker goes on by itself");
+        return refuse(attempt, refusal_retry(TRUC_DISK_FULL, RETRY_STATE_MS),
+                      "the log's disk is full; free space on the data directory's disk, the broker goes on by itself");
     if (core->clock.behind)
-        return refuse(attempt, refusal_retry(TRUC_CLOCK_BEHIND, RETRY_STATE_MS), "the broker's clock is far behind the last entry; set the clock, or start trucd with --accept-clock once");
+        return refuse(attempt, refusal_retry(TRUC_CLOCK_BEHIND, RETRY_STATE_MS),
+                      "the broker's clock is far behind the last entry; set the clock, or start trucd with --accept-clock once");
     return true;
 }
 
@@ -69,9 +74,11 @@ static bool check_source(const struct attempt *attempt)
 {
     const struct connection *connection = attempt->connection;
 
-    if (bytes_equal(attempt->batch->source, connection_agency(connection)) && bytes_equal(attempt->batch->system, connection_system(connection)))
+    if (bytes_equal(attempt->batch->source, connection_agency(connection)) &&
+        bytes_equal(attempt->batch->system, connection_system(connection)))
         return true;
-    return refuse(attempt, refusal_of(TRUC_BAD_SOURCE), "the batch names another source than the session's %.*s; publish under the source that logged in",
+    return refuse(attempt, refusal_of(TRUC_BAD_SOURCE),
+                  "the batch names another source than the session's %.*s; publish under the source that logged in",
                   (int)connection->scope_size, (const char *)connection->scope);
 }
 
@@ -83,16 +90,19 @@ static bool check_producer(struct attempt *attempt)
     if (!producer || producer->id != attempt->batch->producer_id)
         producer = producer_find(attempt->core, attempt->batch->producer_id);
     if (!producer || (producer->connection != connection && !bytes_equal(producer_scope(producer), connection_scope(connection))))
-        return refuse(attempt, refusal_of(TRUC_UNKNOWN_PRODUCER), "there is no producer %llu of this source, or its grace is over; open the producer again",
+        return refuse(attempt, refusal_of(TRUC_UNKNOWN_PRODUCER),
+                      "there is no producer %llu of this source, or its grace is over; open the producer again",
                       (unsigned long long)attempt->batch->producer_id);
     if (attempt->batch->epoch > producer->epoch)
-        return refuse(attempt, refusal_of(TRUC_UNKNOWN_PRODUCER), "the broker never gave out epoch %u of this producer; open the producer again",
-                      attempt->batch->epoch);
+        return refuse(attempt, refusal_of(TRUC_UNKNOWN_PRODUCER),
+                      "the broker never gave out epoch %u of this producer; open the producer again", attempt->batch->epoch);
     if (attempt->batch->epoch < producer->epoch)
-        return refuse(attempt, refusal_of(TRUC_FENCED), "another instance opened this producer later (epoch %u, this batch has %u); stop one of them",
+        return refuse(attempt, refusal_of(TRUC_FENCED),
+                      "another instance opened this producer later (epoch %u, this batch has %u); stop one of them",
                       producer->epoch, attempt->batch->epoch);
     if (producer->connection != connection)
-        return refuse(attempt, refusal_of(TRUC_FENCED), "this producer belongs to another connection; resume it on this one before publishing");
+        return refuse(attempt, refusal_of(TRUC_FENCED),
+                      "this producer belongs to another connection; resume it on this one before publishing");
     connection->recent = producer;
     attempt->producer = producer;
     return true;
@@ -106,7 +116,8 @@ static bool check_family(const struct attempt *attempt)
     uint32_t record_bytes_max = rules && rules->record_bytes_max > 0 ? rules->record_bytes_max : config->record_bytes_max;
 
     if (attempt->batch->encoded.size > config->batch_bytes_max)
-        return refuse(attempt, refusal_of(TRUC_BATCH_TOO_LARGE), "the batch has %zu bytes, at most %u are allowed; lower batch_bytes of the producer",
+        return refuse(attempt, refusal_of(TRUC_BATCH_TOO_LARGE),
+                      "the batch has %zu bytes, at most %u are allowed; lower batch_bytes of the producer",
                       attempt->batch->encoded.size, config->batch_bytes_max);
     if (attempt->prepared->record_largest > record_bytes_max)
         return refuse(attempt, refusal_of(TRUC_RECORD_TOO_LARGE),
@@ -116,7 +127,8 @@ static bool check_family(const struct attempt *attempt)
         return refuse(attempt, refusal_of(TRUC_BAD_CODEC), "the topic's family takes codec %s only; set the producer's codec to it",
                       codec_name((enum codec)rules->codec));
     if (!attempt->topic && rules && rules->evidence != EVIDENCE_UNSPECIFIED && attempt->prepared->evidence != rules->evidence)
-        return refuse(attempt, refusal_of(TRUC_EVIDENCE_MISMATCH), "the topic's family has evidence level %s; leave the level to the topic",
+        return refuse(attempt, refusal_of(TRUC_EVIDENCE_MISMATCH),
+                      "the topic's family has evidence level %s; leave the level to the topic",
                       rules->evidence == EVIDENCE_BATCH ? "batch" : "record");
     return true;
 }
@@ -131,12 +143,13 @@ static bool check_topic(struct attempt *attempt)
     if (!attempt->topic) {
         if (core->topics.used < core->config.topics_max)
             return true;
-        return refuse(attempt, refusal_of(TRUC_QUOTA_EXCEEDED), "the log has %u topics, the most allowed; raise topics_max in the broker's configuration",
-                      core->topics.used);
+        return refuse(attempt, refusal_of(TRUC_QUOTA_EXCEEDED),
+                      "the log has %u topics, the most allowed; raise topics_max in the broker's configuration", core->topics.used);
     }
     if (attempt->topic->evidence == (uint8_t)attempt->prepared->evidence)
         return true;
-    return refuse(attempt, refusal_of(TRUC_EVIDENCE_MISMATCH), "the topic was created with evidence level %s; publish with that level, see `truc topic info`",
+    return refuse(attempt, refusal_of(TRUC_EVIDENCE_MISMATCH),
+                  "the topic was created with evidence level %s; publish with that level, see `truc topic info`",
                   attempt->topic->evidence == EVIDENCE_BATCH ? "batch" : "record");
 }
 
@@ -174,7 +187,8 @@ static bool check_sequence(struct attempt *attempt)
                       (unsigned long long)result.base_offset);
     }
     if (attempt->sequence && attempt->sequence->pending == BATCHES_IN_FLIGHT_MAX)
-        return refuse(attempt, refusal_retry(TRUC_BUSY, RETRY_BUSY_MS), "%d batches of this producer and topic wait for the disk, the most allowed; retry after the time given",
+        return refuse(attempt, refusal_retry(TRUC_BUSY, RETRY_BUSY_MS),
+                      "%d batches of this producer and topic wait for the disk, the most allowed; retry after the time given",
                       BATCHES_IN_FLIGHT_MAX);
     return true;
 }
@@ -186,13 +200,17 @@ static bool check_room(const struct attempt *attempt)
     if (!pending_has_room(core, accept_memory_bytes(attempt)))
         return refuse(attempt, refusal_retry(TRUC_BUSY, RETRY_BUSY_MS), "too much waits for the disk; retry after the time given");
     if (!pending_log_has_room(core, accept_log_bytes(attempt)))
-        return refuse(attempt, refusal_retry(TRUC_DISK_FULL, RETRY_STATE_MS), "the log's disk has no room for this batch; free space on the data directory's disk, the broker goes on by itself");
+        return refuse(
+            attempt, refusal_retry(TRUC_DISK_FULL, RETRY_STATE_MS),
+            "the log's disk has no room for this batch; free space on the data directory's disk, the broker goes on by itself");
     return true;
 }
 
-/* --- the events ---------------------------------------------------------------------------------------------------------------- */
+/* --- the events ----------------------------------------------------------------------------------------------------------------
+ */
 
-/* Is the connection one that may publish, within its credit? Takes the credit. A frame larger than the whole credit may come alone. */
+/* Is the connection one that may publish, within its credit? Takes the credit. A frame larger than the whole credit may come alone.
+ */
 static bool enter(struct core *core, const struct core_event *event, struct connection *connection)
 {
     if (!connection || connection->state == CONNECTION_CLOSING)
@@ -202,11 +220,13 @@ static bool enter(struct core *core, const struct core_event *event, struct conn
         return false;
     }
     if (event->request_id == 0) {
-        answer_fatal(core, connection, 0, TRUC_PROTOCOL, "PUBLISH has request id 0, which means the connection itself; number requests from 1");
+        answer_fatal(core, connection, 0, TRUC_PROTOCOL,
+                     "PUBLISH has request id 0, which means the connection itself; number requests from 1");
         return false;
     }
     if (connection->credit_used > 0 && connection->credit_used + event->frame_bytes > core->config.publish_credit_bytes) {
-        answer_fatal(core, connection, 0, TRUC_CREDIT_EXCEEDED, "more than %u bytes of unanswered publishes were sent; a client stays within the credit of the hello",
+        answer_fatal(core, connection, 0, TRUC_CREDIT_EXCEEDED,
+                     "more than %u bytes of unanswered publishes were sent; a client stays within the credit of the hello",
                      core->config.publish_credit_bytes);
         return false;
     }
@@ -233,7 +253,8 @@ void core_on_publish(struct core *core, const struct core_event *event)
         !check_sequence(&attempt) || !check_room(&attempt))
         return;
     if (!accept_batch(&attempt))
-        (void)refuse(&attempt, refusal_retry(TRUC_NO_MEMORY, RETRY_STATE_MS), "the broker has no memory for this batch; retry after the time given");
+        (void)refuse(&attempt, refusal_retry(TRUC_NO_MEMORY, RETRY_STATE_MS),
+                     "the broker has no memory for this batch; retry after the time given");
 }
 
 void core_on_publish_bad(struct core *core, const struct core_event *event)
@@ -247,5 +268,6 @@ void core_on_publish_bad(struct core *core, const struct core_event *event)
     if (event->status == TRUC_PROTOCOL)
         answer_fatal(core, connection, 0, event->status, "%s; %s", why, truc_status_next(event->status));
     else
-        answer_error(core, connection, event->request_id, refusal_of(event->status), "%s; %s", why, truc_status_next(event->status));
+        answer_error(core, connection, event->request_id, refusal_of(event->status), "%s; %s", why,
+                     truc_status_next(event->status));
 }

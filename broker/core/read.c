@@ -30,14 +30,18 @@ static bool check_room(const struct wish *wish)
     struct core *core = wish->core;
 
     if (reader_find(wish->connection, wish->request_id)) {
-        answer_fatal(core, wish->connection, 0, TRUC_PROTOCOL, "READ with the id of a reader that is still open; give every request its own id");
+        answer_fatal(core, wish->connection, 0, TRUC_PROTOCOL,
+                     "READ with the id of a reader that is still open; give every request its own id");
         return false;
     }
-    if (wish->connection->reader_count < core->config.readers_per_connection_max && core->readers_by_number.count < core->config.readers_max)
+    if (wish->connection->reader_count < core->config.readers_per_connection_max &&
+        core->readers_by_number.count < core->config.readers_max)
         return true;
     answer_error(core, wish->connection, wish->request_id, refusal_retry(TRUC_TOO_MANY, RETRY_STATE_MS),
-                 "%u readers are open on this connection (at most %u) and %u in all (at most %u); close some, or raise the limit in the broker's configuration",
-                 wish->connection->reader_count, core->config.readers_per_connection_max, core->readers_by_number.count, core->config.readers_max);
+                 "%u readers are open on this connection (at most %u) and %u in all (at most %u); close some, or raise the limit "
+                 "in the broker's configuration",
+                 wish->connection->reader_count, core->config.readers_per_connection_max, core->readers_by_number.count,
+                 core->config.readers_max);
     return false;
 }
 
@@ -84,7 +88,8 @@ static bool check_filters(struct wish *wish)
     spec->agency = slash ? bytes_of(source.data, (size_t)(slash - source.data)) : source;
     spec->system = slash ? bytes_of(slash + 1, source.size - spec->agency.size - 1) : bytes_of(NULL, 0);
     if (source_check(spec->agency, slash ? spec->system : bytes_of_text("any"), NULL) != TRUC_OK)
-        return refuse(wish, TRUC_BAD_SOURCE, "the source to read from is not valid; write AGENCY or AGENCY/SYSTEM, for example H26.16/portal");
+        return refuse(wish, TRUC_BAD_SOURCE,
+                      "the source to read from is not valid; write AGENCY or AGENCY/SYSTEM, for example H26.16/portal");
     return true;
 }
 
@@ -93,7 +98,9 @@ static bool check_offset(const struct wish *wish, const Truc__V1__Bound *bound)
     if (!bound || bound->at_case != TRUC__V1__BOUND__AT_OFFSET)
         return true;
     if (!wish->exact)
-        return refuse(wish, TRUC_INVALID_ARGUMENT, "an offset counts the records of one topic, the pattern may match several; use a position or a time, or name one topic");
+        return refuse(wish, TRUC_INVALID_ARGUMENT,
+                      "an offset counts the records of one topic, the pattern may match several; use a position or a time, or name "
+                      "one topic");
     if (!wish->topic && !wish->spec.follow)
         return refuse(wish, TRUC_NOT_FOUND, "the topic does not exist, so it has no offsets; `truc topic ls` lists the topics");
     return true;
@@ -143,15 +150,14 @@ static bool check_bounds(struct wish *wish)
     translate(wish, until, read->reverse ? BOUND_START : BOUND_HEAD, &spec->until_kind, &spec->until, &spec->until_ns);
     if (low && low->at_case == TRUC__V1__BOUND__AT_POSITION && low->position > spec->head) {
         answer_error(wish->core, wish->connection, wish->request_id, refusal_actual(TRUC_OUT_OF_RANGE, spec->head),
-                     "position %llu is beyond the durable head %llu; `truc log info` states the range", (unsigned long long)low->position,
-                     (unsigned long long)spec->head);
+                     "position %llu is beyond the durable head %llu; `truc log info` states the range",
+                     (unsigned long long)low->position, (unsigned long long)spec->head);
         return false;
     }
     if (low && wish->topic && low->at_case == TRUC__V1__BOUND__AT_OFFSET && low->offset > wish->topic->durable_offset) {
-        answer_error(wish->core, wish->connection, wish->request_id,
-                     refusal_actual(TRUC_OUT_OF_RANGE, wish->topic->durable_offset),
-                     "offset %llu is beyond the topic's next offset %llu; `truc topic info` states the range", (unsigned long long)low->offset,
-                     (unsigned long long)wish->topic->durable_offset);
+        answer_error(wish->core, wish->connection, wish->request_id, refusal_actual(TRUC_OUT_OF_RANGE, wish->topic->durable_offset),
+                     "offset %llu is beyond the topic's next offset %llu; `truc topic info` states the range",
+                     (unsigned long long)low->offset, (unsigned long long)wish->topic->durable_offset);
         return false;
     }
     return true;
@@ -160,7 +166,8 @@ static bool check_bounds(struct wish *wish)
 /* The spec's texts live as long as the reader. */
 static bool keep_texts(struct core_reader *reader, const struct core_read_spec *spec)
 {
-    struct bytes *kept[] = {&reader->spec.pattern, &reader->spec.key, &reader->spec.type, &reader->spec.agency, &reader->spec.system};
+    struct bytes *kept[] = {&reader->spec.pattern, &reader->spec.key, &reader->spec.type, &reader->spec.agency,
+                            &reader->spec.system};
     size_t size = spec->pattern.size + spec->key.size + spec->type.size + spec->agency.size + spec->system.size;
     uint8_t *at;
 
@@ -188,8 +195,9 @@ static void keep_limits(const struct wish *wish, struct core_reader *reader)
     reader->cut = cut_from;
     reader->from_offset = cut_from ? read->from->offset : spec->reverse ? UINT64_MAX : 0;
     reader->until_offset = cut_until ? read->until->offset : spec->reverse ? 0 : UINT64_MAX;
-    reader->credit = read->credit_bytes < wish->core->config.read_credit_bytes_max ? (int64_t)read->credit_bytes
-                                                                                    : (int64_t)wish->core->config.read_credit_bytes_max;
+    reader->credit = read->credit_bytes < wish->core->config.read_credit_bytes_max
+                         ? (int64_t)read->credit_bytes
+                         : (int64_t)wish->core->config.read_credit_bytes_max;
     reader->window = reader->credit;
     reader->limited = read->records_max > 0;
     reader->records_left = read->records_max;

@@ -149,7 +149,8 @@ static void ask(struct core *core, struct core_reader *reader)
         effect->bytes_max = ENTRY_BYTES_MAX;
         effect->entries_max = 1;
     } else {
-        effect->bytes_max = reader->credit < (int64_t)core->config.read_chunk_bytes ? (uint32_t)reader->credit : core->config.read_chunk_bytes;
+        effect->bytes_max =
+            reader->credit < (int64_t)core->config.read_chunk_bytes ? (uint32_t)reader->credit : core->config.read_chunk_bytes;
         effect->entries_max = reader->cut && reader->limited ? 1 : entries_max > UINT32_MAX ? UINT32_MAX : (uint32_t)entries_max;
     }
     reader->state = READER_READING;
@@ -289,7 +290,8 @@ void core_on_read_done(struct core *core, const struct core_event *event)
             return; /* out of memory on the way: the reader went with its connection */
         if (event->status == TRUC_OK && done->data.size == 0 && done->next == reader->position) {
             if (reader->large) {
-                reader_end(core, reader, TRUC_INTERNAL, "the log reads nothing where an entry should be; report it with the broker's log");
+                reader_end(core, reader, TRUC_INTERNAL,
+                           "the log reads nothing where an entry should be; report it with the broker's log");
                 return;
             }
             reader->large = true;

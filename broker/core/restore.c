@@ -26,7 +26,8 @@ truc_status core_restore_topic(void *context, const struct topic_row *row)
     uint32_t index;
     uint8_t *text;
 
-    if (core->started || row->topic_id == 0 || topic_check(row->name, NULL) != TRUC_OK || topic_find(core, row->name, &hash, &index))
+    if (core->started || row->topic_id == 0 || topic_check(row->name, NULL) != TRUC_OK ||
+        topic_find(core, row->name, &hash, &index))
         return TRUC_DAMAGED;
     if (row->evidence != EVIDENCE_RECORD && row->evidence != EVIDENCE_BATCH)
         return TRUC_DAMAGED;
@@ -86,8 +87,9 @@ truc_status core_restore_sequence(void *context, const struct sequence_row *row)
 
     if (CANARY_FORGET_DEDUP)
         return TRUC_OK;
-    if (core->started || !producer || row->topic_id == 0 || row->topic_id > core->topics.touched || !core_topic(core, row->topic_id - 1)->name ||
-        row->result_count > BATCHES_IN_FLIGHT_MAX || sequence_find(core, producer->index, row->topic_id - 1, &index))
+    if (core->started || !producer || row->topic_id == 0 || row->topic_id > core->topics.touched ||
+        !core_topic(core, row->topic_id - 1)->name || row->result_count > BATCHES_IN_FLIGHT_MAX ||
+        sequence_find(core, producer->index, row->topic_id - 1, &index))
         return TRUC_DAMAGED;
     for (uint32_t i = 0; i < row->result_count; i++)
         remembered += row->results[i].record_count;

@@ -22,10 +22,10 @@ uint64_t sequence_durable_next(const struct sequence *sequence);
 
 /* What a batch is to its sequence. */
 enum sequence_verdict {
-    SEQUENCE_NEXT,      /* it follows */
-    SEQUENCE_KNOWN,     /* stored before, *ret_result is where */
-    SEQUENCE_STORED,    /* stored before, no longer known where */
-    SEQUENCE_MISPLACED  /* neither */
+    SEQUENCE_NEXT,     /* it follows */
+    SEQUENCE_KNOWN,    /* stored before, *ret_result is where */
+    SEQUENCE_STORED,   /* stored before, no longer known where */
+    SEQUENCE_MISPLACED /* neither */
 };
 enum sequence_verdict sequence_judge(const struct sequence *sequence, uint64_t first, uint32_t record_count,
                                      struct sequence_result *ret_result, bool *ret_pending);

@@ -16,7 +16,10 @@ void topic_undo(struct core *core, uint32_t index, uint64_t hash);
 uint16_t topic_family(const struct core *core, struct bytes name);
 
 /* A topic is shown once it has an entry on disk. */
-static inline bool topic_is_visible(const struct topic *topic) { return topic->entry_count > 0; }
+static inline bool topic_is_visible(const struct topic *topic)
+{
+    return topic->entry_count > 0;
+}
 
 /* An entry of the topic is durable. */
 void topic_committed(struct core *core, uint32_t index, const struct pending *pending);

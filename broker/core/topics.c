@@ -105,7 +105,8 @@ void core_request_topics(struct core *core, struct connection *connection, const
     after = bytes_of_text(request->after);
     if (pattern.size > 0 && pattern_check(pattern, &why) != TRUC_OK) {
         answer_error(core, connection, frame->request_id, refusal_of(TRUC_BAD_PATTERN),
-                     "the pattern is not valid (%s); `*` stands for one token, `>` or `**` only at the end, empty for all topics", why);
+                     "the pattern is not valid (%s); `*` stands for one token, `>` or `**` only at the end, empty for all topics",
+                     why);
         return;
     }
     if (request->limit > 0 && request->limit < page.limit)

@@ -11,7 +11,8 @@ static struct watch *find(const struct core *core, struct bytes pattern, uint64_
 {
     uint32_t index;
 
-    for (struct table_probe probe = table_probe(&core->watches_by_pattern, hash); table_next(&core->watches_by_pattern, &probe, &index);) {
+    for (struct table_probe probe = table_probe(&core->watches_by_pattern, hash);
+         table_next(&core->watches_by_pattern, &probe, &index);) {
         struct watch *watch = pool_at(&core->watches, index);
 
         if (bytes_equal(bytes_of(watch->pattern, watch->pattern_size), pattern))
