@@ -3,8 +3,8 @@
  *   dossiers [--seed N] [--dossiers N] [--agency H26.16]
  *
  * One line per step of a dossier, in the order of time. Codes follow the national rules: agency `H26.16`, dossier
- * `H26.16-YYMMDD-NNNN`, procedure `1.011442.000.00.00.H26`; statuses are TrangThaiHoSo 1..10, channels HinhThuc 1..3. All names are made up
- * of common name parts. Standard C alone: the demo compiles it by itself. */
+ * `H26.16-YYMMDD-NNNN`, procedure `1.011442.000.00.00.H26`; statuses are TrangThaiHoSo 1..10, channels HinhThuc 1..3. All names are
+ * made up of common name parts. Standard C alone: the demo compiles it by itself. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,13 +35,14 @@ static const struct procedure procedures[] = {
     {"1.003554.000.00.00.H26", "Hòa giải tranh chấp đất đai", "G10", 45},
 };
 
-static const char *const units[] = {"Bộ phận Một cửa", "Phòng Quản lý đô thị", "Phòng Tư pháp", "Phòng Tài nguyên và Môi trường",
-                                    "Văn phòng Đăng ký đất đai", "Phòng Đăng ký kinh doanh"};
+static const char *const units[] = {
+    "Bộ phận Một cửa",           "Phòng Quản lý đô thị",    "Phòng Tư pháp", "Phòng Tài nguyên và Môi trường",
+    "Văn phòng Đăng ký đất đai", "Phòng Đăng ký kinh doanh"};
 static const char *const surnames[] = {"Nguyễn", "Trần", "Lê", "Phạm", "Hoàng", "Vũ", "Đặng", "Bùi", "Đỗ", "Ngô"};
 static const char *const middles[] = {"Văn", "Thị", "Đức", "Minh", "Thu", "Quang", "Hồng", "Thanh"};
 static const char *const names[] = {"An", "Bình", "Châu", "Dũng", "Hà", "Hương", "Khánh", "Lan", "Nam", "Phượng", "Sơn", "Yến"};
-static const char *const requests[] = {"Bổ sung \"Bản sao căn cước\" có chứng thực", "Thiếu bản vẽ, đề nghị nộp lại", "Bổ sung hợp đồng; ghi rõ ngày ký",
-                                       "Ảnh chụp mờ\nđề nghị chụp lại"};
+static const char *const requests[] = {"Bổ sung \"Bản sao căn cước\" có chứng thực", "Thiếu bản vẽ, đề nghị nộp lại",
+                                       "Bổ sung hợp đồng; ghi rõ ngày ký", "Ảnh chụp mờ\nđề nghị chụp lại"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -77,8 +78,14 @@ static uint64_t draw(struct office *office)
     return z ^ (z >> 31);
 }
 
-static uint32_t below(struct office *office, size_t bound) { return (uint32_t)(draw(office) % bound); }
-static bool chance(struct office *office, unsigned percent) { return below(office, 100) < percent; }
+static uint32_t below(struct office *office, size_t bound)
+{
+    return (uint32_t)(draw(office) % bound);
+}
+static bool chance(struct office *office, unsigned percent)
+{
+    return below(office, 100) < percent;
+}
 
 /* The next moment at which an office is open: 8 to 17 o'clock, Monday to Friday. */
 static int64_t office_time(int64_t at)
@@ -102,7 +109,8 @@ static int64_t working_days_later(int64_t at, int days)
     return at;
 }
 
-static void add(struct office *office, uint32_t dossier, int64_t *at, uint32_t hours_max, int status, const char *step, uint32_t unit, const char *note)
+static void add(struct office *office, uint32_t dossier, int64_t *at, uint32_t hours_max, int status, const char *step,
+                uint32_t unit, const char *note)
 {
     *at = office_time(*at + 120 + below(office, hours_max * 3600u));
     struct event *event = &office->events[office->event_count];

@@ -1,4 +1,5 @@
-/* fuzz_csv.c: any bytes as a CSV file. What comes out must be text, and the raw rows must be pieces of the input, in order and apart. */
+/* fuzz_csv.c: any bytes as a CSV file. What comes out must be text, and the raw rows must be pieces of the input, in order and
+ * apart. */
 #include "tests/fuzz/fuzz_input.h"
 
 #include "clients/cli/import/rows.h"

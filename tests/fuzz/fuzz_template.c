@@ -1,5 +1,5 @@
-/* fuzz_template.c: a template, and behind a zero byte a value for its columns. It compiles and fills or is refused; what the slug rule
- * makes of the value is a token of a topic. */
+/* fuzz_template.c: a template, and behind a zero byte a value for its columns. It compiles and fills or is refused; what the slug
+ * rule makes of the value is a token of a topic. */
 #include "tests/fuzz/fuzz_input.h"
 
 #include "clients/cli/import/bounds.h"

@@ -36,7 +36,8 @@ static void put_record(struct out *out, const truc_record *record)
     }
 }
 
-void record_fingerprint(struct digest_context *digests, struct out *scratch, const truc_record *record, uint8_t ret_digest[DIGEST_BYTES])
+void record_fingerprint(struct digest_context *digests, struct out *scratch, const truc_record *record,
+                        uint8_t ret_digest[DIGEST_BYTES])
 {
     scratch->size = 0;
     put_record(scratch, record);
@@ -53,7 +54,8 @@ void identity_head(struct out *head, const char *source, const char *producer)
     out_bytes(head, producer, strlen(producer) + 1);
 }
 
-void identity_make(struct digest_context *digests, struct bytes head, struct bytes topic, uint64_t row, uint8_t ret_id[IMPORT_ID_BYTES])
+void identity_make(struct digest_context *digests, struct bytes head, struct bytes topic, uint64_t row,
+                   uint8_t ret_id[IMPORT_ID_BYTES])
 {
     uint8_t tail[9] = {0}, digest[DIGEST_BYTES];
     store_u64(tail + 1, row);
@@ -102,7 +104,8 @@ bool built_read(struct bytes bytes, struct built *ret_built)
     built->record.data_size = data.size;
     built->record.header_count = reader_u32(&reader);
     built->record.headers = built->headers;
-    if (reader.failed || built->record.header_count > RECORD_HEADERS_MAX || topic.size == 0 || built->record.id.size != IMPORT_ID_BYTES) {
+    if (reader.failed || built->record.header_count > RECORD_HEADERS_MAX || topic.size == 0 ||
+        built->record.id.size != IMPORT_ID_BYTES) {
         return false;
     }
     for (size_t i = 0; i < built->record.header_count; i++) {

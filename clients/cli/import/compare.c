@@ -61,27 +61,31 @@ void compare_destroy(struct compare *compare)
     free(compare);
 }
 
-static truc_status changed(const struct compare *compare, const struct expected *expected, struct failure *failure, const char *how, uint64_t offset)
+static truc_status changed(const struct compare *compare, const struct expected *expected, struct failure *failure, const char *how,
+                           uint64_t offset)
 {
     const char *topic = topics_name(compare->topics, expected->topic);
     if (offset == UINT64_MAX) {
         return failure_set(failure, TRUC_ROW_CHANGED, "%.200s:%" PRIu64 ": %s topic %s", compare->path, expected->line, how, topic);
     }
-    return failure_set(failure, TRUC_ROW_CHANGED, "%.200s:%" PRIu64 ": %s offset %" PRIu64 " of topic %s", compare->path, expected->line, how, offset,
-                       topic);
+    return failure_set(failure, TRUC_ROW_CHANGED, "%.200s:%" PRIu64 ": %s offset %" PRIu64 " of topic %s", compare->path,
+                       expected->line, how, offset, topic);
 }
 
 /* One stored record against the row that is due. *ret_found: it is that row, unchanged. */
-static truc_status judge(struct compare *compare, const struct expected *expected, const truc_message *message, bool *ret_found, struct failure *failure)
+static truc_status judge(struct compare *compare, const struct expected *expected, const truc_message *message, bool *ret_found,
+                         struct failure *failure)
 {
     *ret_found = false;
-    bool same_id = message->record.id.size == IMPORT_ID_BYTES && memcmp(message->record.id.data, expected->id, IMPORT_ID_BYTES) == 0;
+    bool same_id =
+        message->record.id.size == IMPORT_ID_BYTES && memcmp(message->record.id.data, expected->id, IMPORT_ID_BYTES) == 0;
     if (compare->producer_known) {
         if (message->producer_id != compare->producer_id || message->sequence < expected->sequence) {
             return TRUC_OK;
         }
         if (message->sequence != expected->sequence || !same_id) {
-            return changed(compare, expected, failure, "rows were inserted, removed or reordered at or before this one: another row was stored as",
+            return changed(compare, expected, failure,
+                           "rows were inserted, removed or reordered at or before this one: another row was stored as",
                            message->offset);
         }
     } else if (!same_id) {
@@ -142,9 +146,11 @@ static truc_status compare_topic(struct compare *compare, const struct expected 
         } else if (pulled == TRUC_TIMED_OUT) {
             continue; /* the library is mending its connection */
         } else if (pulled != TRUC_OK) {
-            status = failure_set(failure, pulled, "reading topic %s: %s", topics_name(compare->topics, rows[at].topic), truc_status_text(pulled));
+            status = failure_set(failure, pulled, "reading topic %s: %s", topics_name(compare->topics, rows[at].topic),
+                                 truc_status_text(pulled));
         } else if (message == NULL) {
-            status = changed(compare, &rows[at], failure, "the row was not stored by an earlier import, but others of its producer were, in", UINT64_MAX);
+            status = changed(compare, &rows[at], failure,
+                             "the row was not stored by an earlier import, but others of its producer were, in", UINT64_MAX);
         } else {
             status = judge(compare, &rows[at], message, &found, failure);
             at += found;
@@ -180,7 +186,8 @@ truc_status compare_finish(struct compare *compare, struct failure *failure)
     return status;
 }
 
-truc_status compare_add(struct compare *compare, uint32_t topic, uint64_t sequence, const struct built *built, struct failure *failure)
+truc_status compare_add(struct compare *compare, uint32_t topic, uint64_t sequence, const struct built *built,
+                        struct failure *failure)
 {
     struct expected *expected = &compare->rows[compare->count];
     expected->topic = topic;

@@ -36,8 +36,9 @@ static void row_id(uint64_t row, const char *topic, uint8_t id[IMPORT_ID_BYTES])
     id[8] = (uint8_t)topic[0];
 }
 
-truc_status fake_reader_open(truc_client *client, const char *pattern, const truc_options *options, truc_message_callback *on_message,
-                             truc_end_callback *on_end, void *context, truc_reader **ret_reader, char **ret_error)
+truc_status fake_reader_open(truc_client *client, const char *pattern, const truc_options *options,
+                             truc_message_callback *on_message, truc_end_callback *on_end, void *context, truc_reader **ret_reader,
+                             char **ret_error)
 {
     (void)client, (void)options, (void)on_message, (void)on_end, (void)context, (void)ret_error;
     assert_false(fake.open);
@@ -65,8 +66,12 @@ truc_status fake_reader_pull(truc_reader *reader, int timeout_ms, const truc_mes
     }
     const struct stored *stored = &log_[fake.at];
     row_id(stored->row, stored->topic, fake.id);
-    fake.message = (truc_message){.record = TRUC_RECORD_INIT, .topic = stored->topic, .position = fake.at, .offset = 1000 + fake.at,
-                                  .producer_id = stored->producer_id, .sequence = stored->sequence};
+    fake.message = (truc_message){.record = TRUC_RECORD_INIT,
+                                  .topic = stored->topic,
+                                  .position = fake.at,
+                                  .offset = 1000 + fake.at,
+                                  .producer_id = stored->producer_id,
+                                  .sequence = stored->sequence};
     fake.message.record.id = (truc_text){(const char *)fake.id, sizeof fake.id};
     fake.message.record.data = stored->data;
     fake.message.record.data_size = strlen(stored->data);

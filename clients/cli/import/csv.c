@@ -16,15 +16,15 @@ struct csv {
     uint32_t *column_of; /* field -> column */
     size_t width;
     char delimiter;
-    uint64_t line;       /* of the byte at `at` */
-    uint64_t number;     /* of the last row */
+    uint64_t line;   /* of the byte at `at` */
+    uint64_t number; /* of the last row */
     struct out heading;
-    bool resting;        /* within the rest of a row that was too long */
-    bool finished;       /* the source has ended */
-    bool failed;         /* ... because reading failed, for this reason */
+    bool resting;  /* within the rest of a row that was too long */
+    bool finished; /* the source has ended */
+    bool failed;   /* ... because reading failed, for this reason */
     struct failure reason;
-    bool unclosed;       /* the row broke within quotes that opened ... */
-    size_t unclosed_at;  /* ... here in row->raw */
+    bool unclosed;      /* the row broke within quotes that opened ... */
+    size_t unclosed_at; /* ... here in row->raw */
     uint64_t unclosed_line;
     size_t at, filled, raw_from;
     const char *bytes;
@@ -139,7 +139,8 @@ static enum field_end field_end(struct csv *csv, struct row *row, bool *ret_lone
 static bool too_large(const struct csv *csv, const struct row *row, size_t text_from, size_t field, struct failure *failure)
 {
     if (row->text.size - text_from > IMPORT_FIELD_BYTES_MAX) {
-        (void)failure_set(failure, TRUC_BAD_ROW, "field %zu is larger than %d bytes: is a closing quote missing?", field + 1, IMPORT_FIELD_BYTES_MAX);
+        (void)failure_set(failure, TRUC_BAD_ROW, "field %zu is larger than %d bytes: is a closing quote missing?", field + 1,
+                          IMPORT_FIELD_BYTES_MAX);
         return true;
     }
     if (row_size(csv, row) > IMPORT_ROW_BYTES_MAX) {
@@ -417,7 +418,8 @@ static truc_status name_field(struct csv *csv, struct bytes name, struct failure
     }
     for (size_t i = 0; i < csv->width; i++) {
         if (csv->column_of[i] == column) {
-            return failure_set(failure, TRUC_BAD_ROW, "line 1: columns %zu and %zu are both named %s", i + 1, csv->width + 1, quote(name).text);
+            return failure_set(failure, TRUC_BAD_ROW, "line 1: columns %zu and %zu are both named %s", i + 1, csv->width + 1,
+                               quote(name).text);
         }
     }
     if (csv->width == IMPORT_COLUMNS_MAX) {
@@ -440,7 +442,8 @@ static truc_status read_header(struct csv *csv, struct row *row, struct failure 
     enum field_end end = FIELD_NEXT;
     int byte = pass_blank(csv, row, failure);
     if (byte < 0) {
-        return byte == READ_FAILED ? failure->status : failure_set(failure, TRUC_BAD_ROW, "the file is empty: its first line must name the columns");
+        return byte == READ_FAILED ? failure->status
+                                   : failure_set(failure, TRUC_BAD_ROW, "the file is empty: its first line must name the columns");
     }
     while (end == FIELD_NEXT) {
         size_t from = row->text.size;
@@ -475,7 +478,8 @@ static truc_status read_header(struct csv *csv, struct row *row, struct failure 
 }
 
 /* A reader before its first byte: byte order mark passed, delimiter known. */
-static truc_status csv_create(struct source *take_source, char delimiter, struct columns *columns, struct csv **ret_csv, struct failure *failure)
+static truc_status csv_create(struct source *take_source, char delimiter, struct columns *columns, struct csv **ret_csv,
+                              struct failure *failure)
 {
     struct csv *csv = calloc(1, sizeof *csv);
     if (csv == NULL) {
@@ -507,7 +511,8 @@ static truc_status csv_create(struct source *take_source, char delimiter, struct
     return TRUC_OK;
 }
 
-truc_status csv_open(struct source *take_source, char delimiter, struct columns *columns, struct rows **ret_rows, struct failure *failure)
+truc_status csv_open(struct source *take_source, char delimiter, struct columns *columns, struct rows **ret_rows,
+                     struct failure *failure)
 {
     struct csv *csv;
     truc_status status = csv_create(take_source, delimiter, columns, &csv, failure);
@@ -526,7 +531,8 @@ truc_status csv_open(struct source *take_source, char delimiter, struct columns 
     return TRUC_OK;
 }
 
-truc_status csv_open_bare(struct source *take_source, size_t width, struct columns *columns, struct rows **ret_rows, struct failure *failure)
+truc_status csv_open_bare(struct source *take_source, size_t width, struct columns *columns, struct rows **ret_rows,
+                          struct failure *failure)
 {
     struct csv *csv;
     truc_status status = csv_create(take_source, 0, columns, &csv, failure);

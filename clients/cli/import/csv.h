@@ -8,9 +8,11 @@
 #include "clients/cli/import/rows.h"
 
 /* Takes the source, also when it fails. delimiter 0: whichever of , ; and tab the first line holds most of. */
-truc_status csv_open(struct source *take_source, char delimiter, struct columns *columns, struct rows **ret_rows, struct failure *failure);
+truc_status csv_open(struct source *take_source, char delimiter, struct columns *columns, struct rows **ret_rows,
+                     struct failure *failure);
 
 /* Reads rows without a header: for files that are tables of a known width. Columns get the names "1", "2", ... */
-truc_status csv_open_bare(struct source *take_source, size_t width, struct columns *columns, struct rows **ret_rows, struct failure *failure);
+truc_status csv_open_bare(struct source *take_source, size_t width, struct columns *columns, struct rows **ret_rows,
+                          struct failure *failure);
 
 #endif

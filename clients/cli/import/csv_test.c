@@ -48,10 +48,12 @@ static void csv_byte_order_mark_is_dropped(void **state)
 {
     (void)state;
     struct testing_rows t;
-    OPEN(t, "\xef\xbb\xbfm\xc3\xa3,t\xc3\xaan\nH26.16,\xc4\x90\xe1\xbb\x91ng \xc4\x90" "a");
+    OPEN(t, "\xef\xbb\xbfm\xc3\xa3,t\xc3\xaan\nH26.16,\xc4\x90\xe1\xbb\x91ng \xc4\x90"
+            "a");
     assert_int_equal(testing_next(&t), ROW_GOOD);
     assert_string_equal(testing_value(&t, "m\xc3\xa3"), "H26.16");
-    assert_string_equal(testing_value(&t, "t\xc3\xaan"), "\xc4\x90\xe1\xbb\x91ng \xc4\x90" "a");
+    assert_string_equal(testing_value(&t, "t\xc3\xaan"), "\xc4\x90\xe1\xbb\x91ng \xc4\x90"
+                                                         "a");
     assert_int_equal(testing_next(&t), ROW_END);
     testing_close(&t);
 }
@@ -131,12 +133,12 @@ static void csv_unclosed_quote_before_much_text_costs_one_line(void **state)
     (void)state;
     struct testing_rows t;
     enum { ROWS = 300000 };
-    char *text = malloc(ROWS * 16 + 64);
-    size_t size = (size_t)sprintf(text, "a,b\nx,\"lost\n");
+    struct testing_text text = {0};
+    testing_print(&text, "a,b\nx,\"lost\n");
     for (int i = 0; i < ROWS; i++) {
-        size += (size_t)sprintf(text + size, "%d,v\n", i);
+        testing_print(&text, "%d,v\n", i);
     }
-    assert_int_equal(testing_open(&t, ROWS_CSV, text, size), TRUC_OK);
+    assert_int_equal(testing_open(&t, ROWS_CSV, text.data, text.size), TRUC_OK);
     assert_int_equal(testing_next(&t), ROW_BAD);
     testing_why_holds(&t, "closing quote");
     for (int i = 0; i < ROWS; i++) {
@@ -145,20 +147,19 @@ static void csv_unclosed_quote_before_much_text_costs_one_line(void **state)
     }
     assert_int_equal(testing_next(&t), ROW_END);
     testing_close(&t);
-    free(text);
+    free(text.data);
 }
 
 static void csv_overlong_row_is_given_in_pieces(void **state)
 {
     (void)state;
     struct testing_rows t;
-    size_t huge = 3 * (size_t)IMPORT_ROW_BYTES_MAX, size = 0, given = 0, pieces = 0;
-    char *text = malloc(huge + 64);
-    size += (size_t)sprintf(text, "a,b\n");
-    memset(text + size, 'x', huge);
-    size += huge;
-    size += (size_t)sprintf(text + size, "\n1,2\n");
-    assert_int_equal(testing_open(&t, ROWS_CSV, text, size), TRUC_OK);
+    size_t huge = 3 * (size_t)IMPORT_ROW_BYTES_MAX, given = 0, pieces = 0;
+    struct testing_text text = {0};
+    testing_print(&text, "a,b\n");
+    testing_fill(&text, 'x', huge);
+    testing_print(&text, "\n1,2\n");
+    assert_int_equal(testing_open(&t, ROWS_CSV, text.data, text.size), TRUC_OK);
     assert_int_equal(testing_next(&t), ROW_BAD);
     testing_why_holds(&t, "larger than");
     given += t.row.raw.size;
@@ -174,7 +175,7 @@ static void csv_overlong_row_is_given_in_pieces(void **state)
     assert_int_equal(t.row.number, 2);
     assert_string_equal(testing_value(&t, "b"), "2");
     testing_close(&t);
-    free(text);
+    free(text.data);
 }
 
 static void csv_value_that_is_no_text_is_bad_and_named(void **state)
@@ -199,7 +200,9 @@ static void csv_bad_headers_are_refused(void **state)
                  {"\n\n", "empty"},
                  {"a,b,a\n1,2,3\n", "columns 1 and 3 are both named 'a'"},
                  {"a,\"b\n", "never closes"},
-                 {"\xff\xfe" "a", "UTF-16"},
+                 {"\xff\xfe"
+                  "a",
+                  "UTF-16"},
                  {"a,\xff\n", "name of column 2 is not UTF-8"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct testing_rows t;
@@ -224,12 +227,13 @@ static void csv_rows_across_chunks_stay_whole(void **state)
     (void)state;
     struct testing_rows t;
     enum { ROWS = 20000 };
-    char *text = malloc(ROWS * 40 + 64), expected[64];
-    size_t size = (size_t)sprintf(text, "a,b\n");
+    char expected[64];
+    struct testing_text text = {0};
+    testing_print(&text, "a,b\n");
     for (int i = 0; i < ROWS; i++) {
-        size += (size_t)sprintf(text + size, "%d,\"say \"\"%d\"\"\nagain\"\r\n", i, i);
+        testing_print(&text, "%d,\"say \"\"%d\"\"\nagain\"\r\n", i, i);
     }
-    assert_int_equal(testing_open(&t, ROWS_CSV, text, size), TRUC_OK);
+    assert_int_equal(testing_open(&t, ROWS_CSV, text.data, text.size), TRUC_OK);
     for (int i = 0; i < ROWS; i++) {
         assert_int_equal(testing_next(&t), ROW_GOOD);
         (void)snprintf(expected, sizeof expected, "say \"%d\"\nagain", i);
@@ -240,19 +244,20 @@ static void csv_rows_across_chunks_stay_whole(void **state)
     }
     assert_int_equal(testing_next(&t), ROW_END);
     testing_close(&t);
-    free(text);
+    free(text.data);
 }
 
 static void source_gzip_is_unpacked_and_cut_gzip_refused(void **state)
 {
     (void)state;
     struct testing_rows t;
-    char text[8192], packed[8192];
-    size_t size = (size_t)sprintf(text, "a\n");
+    char packed[8192];
+    struct testing_text text = {0};
+    testing_print(&text, "a\n");
     for (int i = 0; i < 500; i++) {
-        size += (size_t)sprintf(text + size, "%d\n", i * 7919);
+        testing_print(&text, "%d\n", i * 7919);
     }
-    const char *path = testing_gzip("rows.csv.gz", text, size);
+    const char *path = testing_gzip("rows.csv.gz", text.data, text.size);
     assert_int_equal(testing_open_path(&t, ROWS_CSV, path), TRUC_OK);
     int rows = 0;
     while (testing_next(&t) == ROW_GOOD) {
@@ -266,6 +271,7 @@ static void source_gzip_is_unpacked_and_cut_gzip_refused(void **state)
     assert_int_equal(testing_open_path(&t, ROWS_CSV, testing_file("cut.csv.gz", packed, whole / 2)), TRUC_IO);
     testing_why_holds(&t, "gzip data is damaged or cut short");
     testing_close(&t);
+    free(text.data);
 }
 
 static void source_that_is_no_file_is_refused(void **state)

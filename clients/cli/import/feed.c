@@ -53,7 +53,8 @@ static truc_status located(const struct feed *feed, uint64_t line, struct failur
 static void report_bad(struct feed *feed, const char *why)
 {
     if (feed->report) {
-        rejects_add(feed->options.rejects, rows_heading(feed->rows), feed->row.line, why, bytes_of(feed->row.raw.data, feed->row.raw.size));
+        rejects_add(feed->options.rejects, rows_heading(feed->rows), feed->row.line, why,
+                    bytes_of(feed->row.raw.data, feed->row.raw.size));
     }
 }
 
@@ -62,7 +63,8 @@ static truc_status open_rows(struct feed *feed, struct failure *failure)
     rows_close(feed->rows);
     feed->rows = NULL;
     feed->row_count = 0;
-    truc_status status = rows_open(feed->options.path, feed->options.format, feed->options.delimiter, feed->options.columns, &feed->rows, failure);
+    truc_status status =
+        rows_open(feed->options.path, feed->options.format, feed->options.delimiter, feed->options.columns, &feed->rows, failure);
     if (status == TRUC_BAD_ROW) {
         return located(feed, 0, failure);
     }

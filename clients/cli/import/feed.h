@@ -29,8 +29,8 @@ struct feed;
 truc_status feed_create(const struct feed_options *options, struct feed **ret_feed, struct failure *failure);
 void feed_destroy(struct feed *feed); /* NULL is allowed */
 
-/* Begins a pass, named for the progress bar. In one with `report`, bad rows go to rejects; in the others they are passed over in silence.
- * A CSV's columns are checked here (mapping_check), another format's at the end of the first pass. */
+/* Begins a pass, named for the progress bar. In one with `report`, bad rows go to rejects; in the others they are passed over in
+ * silence. A CSV's columns are checked here (mapping_check), another format's at the end of the first pass. */
 truc_status import_feed_begin(struct feed *feed, const char *what, bool report, struct failure *failure);
 
 /* The next row whose topic is known: ret_built has row, line, topic and, ordered by time, everything. Borrowed until the

@@ -10,7 +10,7 @@ struct intern {
     struct {
         size_t at, size;
         uint64_t hash;
-    } *texts;
+    } * texts;
     size_t text_capacity;
     char *blob;
     size_t blob_size, blob_capacity;

@@ -1,6 +1,7 @@
 /* intern.h: a bounded set of texts, each with a dense number from 0 in the order they were added.
  *
- * Layer: cli/import. Owns copies of the texts. One thread. Columns, topics, slugs and translations are arrays beside one of these. */
+ * Layer: cli/import. Owns copies of the texts. One thread. Columns, topics, slugs and translations are arrays beside one of these.
+ */
 #ifndef TRUC_CLI_IMPORT_INTERN_H
 #define TRUC_CLI_IMPORT_INTERN_H
 

@@ -8,7 +8,7 @@ struct jsonl {
     struct rows rows;
     struct columns *columns;
     uint64_t line, number;
-    bool resting;  /* within the rest of a line that was too long */
+    bool resting; /* within the rest of a line that was too long */
     bool finished;
     char path[IMPORT_COLUMN_BYTES_MAX + 1];
     size_t at, filled;
@@ -93,10 +93,11 @@ static truc_status add_value(struct jsonl *jsonl, struct row *row, size_t path_s
     return TRUC_OK;
 }
 
-static truc_status add_tree(struct jsonl *jsonl, struct row *row, const json_t *value, size_t path_size, unsigned depth, struct failure *failure);
+static truc_status add_tree(struct jsonl *jsonl, struct row *row, const json_t *value, size_t path_size, unsigned depth,
+                            struct failure *failure);
 
-static truc_status add_child(struct jsonl *jsonl, struct row *row, const char *name, const json_t *child, size_t path_size, unsigned depth,
-                             struct failure *failure)
+static truc_status add_child(struct jsonl *jsonl, struct row *row, const char *name, const json_t *child, size_t path_size,
+                             unsigned depth, struct failure *failure)
 {
     size_t room = sizeof jsonl->path - path_size;
     int added = snprintf(jsonl->path + path_size, room, depth == 0 ? "%s" : "/%s", name);
@@ -107,7 +108,8 @@ static truc_status add_child(struct jsonl *jsonl, struct row *row, const char *n
 }
 
 /* Recursion is bounded by IMPORT_DEPTH_MAX. */
-static truc_status add_tree(struct jsonl *jsonl, struct row *row, const json_t *value, size_t path_size, unsigned depth, struct failure *failure)
+static truc_status add_tree(struct jsonl *jsonl, struct row *row, const json_t *value, size_t path_size, unsigned depth,
+                            struct failure *failure)
 {
     char number[48];
     const char *key;
@@ -119,7 +121,8 @@ static truc_status add_tree(struct jsonl *jsonl, struct row *row, const json_t *
     }
     switch (json_typeof(value)) {
     case JSON_OBJECT:
-        json_object_foreach((json_t *)(uintptr_t)value, key, child) {
+        json_object_foreach((json_t *)(uintptr_t)value, key, child)
+        {
             status = add_child(jsonl, row, key, child, path_size, depth, failure);
             if (status != TRUC_OK) {
                 return status;
@@ -127,7 +130,8 @@ static truc_status add_tree(struct jsonl *jsonl, struct row *row, const json_t *
         }
         return TRUC_OK;
     case JSON_ARRAY:
-        json_array_foreach(value, index, child) {
+        json_array_foreach(value, index, child)
+        {
             (void)snprintf(number, sizeof number, "%zu", index);
             status = add_child(jsonl, row, number, child, path_size, depth, failure);
             if (status != TRUC_OK) {
@@ -152,7 +156,8 @@ static truc_status add_tree(struct jsonl *jsonl, struct row *row, const json_t *
 static truc_status read_object(struct jsonl *jsonl, struct row *row, struct failure *failure)
 {
     json_error_t error;
-    json_t *object = json_loadb((const char *)row->payload.data, row->payload.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    json_t *object =
+        json_loadb((const char *)row->payload.data, row->payload.size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (object == NULL) {
         return failure_set(failure, TRUC_BAD_ROW, "column %d: not JSON: %s", error.column, error.text);
     }

@@ -14,7 +14,8 @@ static void jsonl_values_are_named_by_their_path(void **state)
     assert_string_equal(testing_value(&t, "b/d/1"), "(none)");
     assert_string_equal(testing_value(&t, "b/d/2"), "2.5");
     assert_int_equal(t.row.field_count, 4);
-    assert_memory_equal(t.row.payload.data, "{\"a\":\"x\", \"b\":{\"c\":1,\"d\":[true,null,2.5]},\"e\":null,\"f\":{}}", t.row.payload.size);
+    assert_memory_equal(t.row.payload.data, "{\"a\":\"x\", \"b\":{\"c\":1,\"d\":[true,null,2.5]},\"e\":null,\"f\":{}}",
+                        t.row.payload.size);
     assert_int_equal(testing_next(&t), ROW_GOOD);
     assert_int_equal(t.row.line, 3);
     assert_int_equal(t.row.number, 2);
@@ -40,8 +41,10 @@ static void jsonl_bad_lines_are_told_and_the_rest_goes_on(void **state)
 {
     (void)state;
     struct testing_rows t;
-    OPEN(t, "{\"a\":1\n[1]\n{\"a\":1,\"a\":2}\n{\"a/b\":1,\"a\":{\"b\":2}}\n{\"a\":\"\\u0000\"}\n{\"a\":\"\xff\"}\nnull\n{\"a\":7}\n");
-    static const char *const why[] = {"not JSON", "not a JSON object", "duplicate", "two values are named 'a/b'", "not JSON", "not JSON", "not a JSON object"};
+    OPEN(t,
+         "{\"a\":1\n[1]\n{\"a\":1,\"a\":2}\n{\"a/b\":1,\"a\":{\"b\":2}}\n{\"a\":\"\\u0000\"}\n{\"a\":\"\xff\"}\nnull\n{\"a\":7}\n");
+    static const char *const why[] = {"not JSON", "not a JSON object", "duplicate",        "two values are named 'a/b'",
+                                      "not JSON", "not JSON",          "not a JSON object"};
     for (size_t i = 0; i < sizeof why / sizeof why[0]; i++) {
         assert_int_equal(testing_next(&t), ROW_BAD);
         assert_int_equal(t.row.line, i + 1);
@@ -56,17 +59,17 @@ static void jsonl_deep_nesting_is_bad(void **state)
 {
     (void)state;
     struct testing_rows t;
-    char text[512];
-    size_t size = (size_t)sprintf(text, "{\"a\":");
-    memset(text + size, '[', 100);
-    memset(text + size + 100, ']', 100);
-    size += 200;
-    size += (size_t)sprintf(text + size, "}\n{}\n");
-    assert_int_equal(testing_open(&t, ROWS_JSONL, text, size), TRUC_OK);
+    struct testing_text text = {0};
+    testing_print(&text, "{\"a\":");
+    testing_fill(&text, '[', 100);
+    testing_fill(&text, ']', 100);
+    testing_print(&text, "}\n{}\n");
+    assert_int_equal(testing_open(&t, ROWS_JSONL, text.data, text.size), TRUC_OK);
     assert_int_equal(testing_next(&t), ROW_BAD);
     testing_why_holds(&t, "deeper");
     assert_int_equal(testing_next(&t), ROW_GOOD);
     testing_close(&t);
+    free(text.data);
 }
 
 static void jsonl_overlong_line_is_given_in_pieces(void **state)
@@ -74,10 +77,10 @@ static void jsonl_overlong_line_is_given_in_pieces(void **state)
     (void)state;
     struct testing_rows t;
     size_t huge = 3 * (size_t)IMPORT_ROW_BYTES_MAX, given = 0;
-    char *text = malloc(huge + 64);
-    memset(text, 'x', huge);
-    size_t size = huge + (size_t)sprintf(text + huge, "\n{\"a\":1}\n");
-    assert_int_equal(testing_open(&t, ROWS_JSONL, text, size), TRUC_OK);
+    struct testing_text text = {0};
+    testing_fill(&text, 'x', huge);
+    testing_print(&text, "\n{\"a\":1}\n");
+    assert_int_equal(testing_open(&t, ROWS_JSONL, text.data, text.size), TRUC_OK);
     assert_int_equal(testing_next(&t), ROW_BAD);
     testing_why_holds(&t, "larger than");
     given += t.row.raw.size;
@@ -90,24 +93,24 @@ static void jsonl_overlong_line_is_given_in_pieces(void **state)
     assert_int_equal(t.row.line, 2);
     assert_int_equal(t.row.number, 2);
     testing_close(&t);
-    free(text);
+    free(text.data);
 }
 
 static void jsonl_long_arrays_do_not_exhaust_the_columns(void **state)
 {
     (void)state;
     struct testing_rows t;
-    char *text = malloc(64 * 1024);
-    size_t size = (size_t)sprintf(text, "{\"z\":[");
+    struct testing_text text = {0};
+    testing_print(&text, "{\"z\":[");
     for (int i = 0; i < 6000; i++) {
-        size += (size_t)sprintf(text + size, "%s%d", i == 0 ? "" : ",", i);
+        testing_print(&text, "%s%d", i == 0 ? "" : ",", i);
     }
-    size += (size_t)sprintf(text + size, "]}\n");
-    assert_int_equal(testing_open(&t, ROWS_JSONL, text, size), TRUC_OK);
+    testing_print(&text, "]}\n");
+    assert_int_equal(testing_open(&t, ROWS_JSONL, text.data, text.size), TRUC_OK);
     assert_int_equal(testing_next(&t), ROW_GOOD);
     assert_string_equal(testing_value(&t, "z/17"), "17");
     testing_close(&t);
-    free(text);
+    free(text.data);
 }
 
 int main(void)

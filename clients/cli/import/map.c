@@ -34,8 +34,8 @@ static truc_status add_pair(struct map *map, const struct row *row, struct bytes
         return failure_set(failure, status, "while reading %s", map->path);
     }
     if (!value_new && map->name_of[value_number] != name_number) {
-        return failure_set(failure, TRUC_BAD_CONFIG, "%s, line %llu: %s has another name already", map->path, (unsigned long long)row->line,
-                           quote(value).text);
+        return failure_set(failure, TRUC_BAD_CONFIG, "%s, line %llu: %s has another name already", map->path,
+                           (unsigned long long)row->line, quote(value).text);
     }
     map->name_of[value_number] = name_number;
     return TRUC_OK;
@@ -63,8 +63,8 @@ static truc_status read_rows(struct map *map, struct rows *rows, struct row *row
             return reason.status;
         }
         if (kind != ROW_GOOD) {
-            return failure_set(failure, TRUC_BAD_CONFIG, "%s, line %llu: %.400s; each line is VALUE,NAME", map->path, (unsigned long long)row->line,
-                               reason.why);
+            return failure_set(failure, TRUC_BAD_CONFIG, "%s, line %llu: %.400s; each line is VALUE,NAME", map->path,
+                               (unsigned long long)row->line, reason.why);
         }
         size_t size;
         uint8_t *value = composed(row_field_value(row, 0), &size);

@@ -1,4 +1,5 @@
-/* map.h: --map COLUMN=FILE: values of a column under other names. The file is CSV of two fields a row, without a header: value, name.
+/* map.h: --map COLUMN=FILE: values of a column under other names. The file is CSV of two fields a row, without a header: value,
+ * name.
  *
  * Layer: cli/import. Values are compared in NFC. Immutable after loading; bounded by IMPORT_MAP_ROWS_MAX. One thread. */
 #ifndef TRUC_CLI_IMPORT_MAP_H

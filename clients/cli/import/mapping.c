@@ -37,7 +37,8 @@ static truc_status load_maps(struct mapping *mapping, const struct cli_list *lis
         free(name);
         for (size_t m = 0; status == TRUC_OK && m < mapping->maps.count; m++) {
             if (mapping->maps.items[m].column == column) {
-                status = failure_set(failure, TRUC_USAGE, "--map names column %s twice", (const char *)columns_name(mapping->columns, column).data);
+                status = failure_set(failure, TRUC_USAGE, "--map names column %s twice",
+                                     (const char *)columns_name(mapping->columns, column).data);
             }
         }
         if (status == TRUC_OK) {
@@ -64,8 +65,8 @@ static truc_status check_maps_used(const struct mapping *mapping, struct failure
     return TRUC_OK;
 }
 
-static truc_status compile_named(struct mapping *mapping, const char *option, const struct cli_list *list, struct named_template **ret_array,
-                                 size_t *ret_count, struct failure *failure)
+static truc_status compile_named(struct mapping *mapping, const char *option, const struct cli_list *list,
+                                 struct named_template **ret_array, size_t *ret_count, struct failure *failure)
 {
     struct named_template *array = calloc(list->count + 1, sizeof *array);
     if (array == NULL) {
@@ -102,7 +103,8 @@ static truc_status check_headers(const struct mapping *mapping, struct failure *
     for (size_t i = 0; i < mapping->header_count; i++) {
         struct bytes name = bytes_of_text(mapping->headers[i].name);
         if (name.size > RECORD_TEXT_BYTES_MAX || !utf8_valid(name)) {
-            return failure_set(failure, TRUC_USAGE, "--header %s: the name is not UTF-8 or longer than %d bytes", quote(name).text, RECORD_TEXT_BYTES_MAX);
+            return failure_set(failure, TRUC_USAGE, "--header %s: the name is not UTF-8 or longer than %d bytes", quote(name).text,
+                               RECORD_TEXT_BYTES_MAX);
         }
     }
     return TRUC_OK;
@@ -124,12 +126,13 @@ static bool field_is_time(const struct payload_type *type, const char *field)
 static truc_status prepare_payload(struct mapping *mapping, const struct mapping_options *options, struct failure *failure)
 {
     if (options->as == NULL) {
-        return options->sets.count == 0 ? TRUC_OK : failure_set(failure, TRUC_USAGE, "--set needs --as, which names the payload's type");
+        return options->sets.count == 0 ? TRUC_OK
+                                        : failure_set(failure, TRUC_USAGE, "--set needs --as, which names the payload's type");
     }
     mapping->payload = payload_type_find(bytes_of_text(options->as));
     if (mapping->payload == NULL) {
-        return failure_set(failure, TRUC_USAGE, "--as: there is no payload type %s; there is %s", quote(bytes_of_text(options->as)).text,
-                           payload_type_count() > 0 ? payload_type_at(0)->name : "none");
+        return failure_set(failure, TRUC_USAGE, "--as: there is no payload type %s; there is %s",
+                           quote(bytes_of_text(options->as)).text, payload_type_count() > 0 ? payload_type_at(0)->name : "none");
     }
     if (options->sets.count == 0) {
         return failure_set(failure, TRUC_USAGE, "--as needs --set FIELD=TEMPLATE for the fields that are to be filled");
@@ -166,7 +169,8 @@ static truc_status prepare_topic(struct mapping *mapping, struct failure *failur
         struct bytes literal = template_part_literal(mapping->topic, i);
         for (size_t at = 0; at < literal.size; at++) {
             if (memchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.", literal.data[at], 65) == NULL) {
-                return failure_set(failure, TRUC_USAGE, "--topic: %s holds a character that a topic cannot hold (A-Z a-z 0-9 _ - and dots)",
+                return failure_set(failure, TRUC_USAGE,
+                                   "--topic: %s holds a character that a topic cannot hold (A-Z a-z 0-9 _ - and dots)",
                                    quote(literal).text);
             }
         }
@@ -208,8 +212,8 @@ static truc_status compile_all(struct mapping *mapping, const struct mapping_opt
     return status == TRUC_OK ? check_maps_used(mapping, failure) : status;
 }
 
-truc_status mapping_create(const struct mapping_options *options, struct columns *columns, const struct zone *zone, struct mapping **ret_mapping,
-                           struct failure *failure)
+truc_status mapping_create(const struct mapping_options *options, struct columns *columns, const struct zone *zone,
+                           struct mapping **ret_mapping, struct failure *failure)
 {
     struct mapping *mapping = calloc(1, sizeof *mapping);
     if (mapping == NULL) {
@@ -270,14 +274,17 @@ void mapping_destroy(struct mapping *mapping)
     free(mapping);
 }
 
-/* --- checks before any row ------------------------------------------------------------------------------------------------------ */
+/* --- checks before any row ------------------------------------------------------------------------------------------------------
+ */
 
-static truc_status missing_column(const struct mapping *mapping, const char *option, const char *name, uint32_t column, struct failure *failure)
+static truc_status missing_column(const struct mapping *mapping, const char *option, const char *name, uint32_t column,
+                                  struct failure *failure)
 {
     struct bytes missing = columns_name(mapping->columns, column);
     const char *nearest = columns_nearest(mapping->columns, missing);
-    return failure_set(failure, TRUC_USAGE, "%s%s%s: the file has no column %s%s%s", option, *name == '\0' ? "" : " ", name, quote(missing).text,
-                       nearest == NULL ? "" : "; did you mean ", nearest == NULL ? "" : quote(bytes_of_text(nearest)).text);
+    return failure_set(failure, TRUC_USAGE, "%s%s%s: the file has no column %s%s%s", option, *name == '\0' ? "" : " ", name,
+                       quote(missing).text, nearest == NULL ? "" : "; did you mean ",
+                       nearest == NULL ? "" : quote(bytes_of_text(nearest)).text);
 }
 
 truc_status mapping_check(const struct mapping *mapping, struct failure *failure)

@@ -11,17 +11,17 @@
 /* As given; texts are borrowed while compiling only. */
 struct mapping_options {
     const char *topic, *key, *type, *time;
-    const char *as;         /* NULL: JSON */
-    struct cli_list sets;   /* FIELD=TEMPLATE */
-    struct cli_list maps;   /* COLUMN=FILE */
-    struct cli_list headers;/* NAME=TEMPLATE */
+    const char *as;          /* NULL: JSON */
+    struct cli_list sets;    /* FIELD=TEMPLATE */
+    struct cli_list maps;    /* COLUMN=FILE */
+    struct cli_list headers; /* NAME=TEMPLATE */
 };
 
 struct mapping;
 
 /* TRUC_USAGE naming the option, map_load's statuses, TRUC_NO_MEMORY; failure is set. columns and zone are borrowed for life. */
-truc_status mapping_create(const struct mapping_options *options, struct columns *columns, const struct zone *zone, struct mapping **ret_mapping,
-                           struct failure *failure);
+truc_status mapping_create(const struct mapping_options *options, struct columns *columns, const struct zone *zone,
+                           struct mapping **ret_mapping, struct failure *failure);
 void mapping_destroy(struct mapping *mapping);
 
 /* Whether the file has every column that is named. TRUC_USAGE naming the first that it has not, and the nearest that it has. */

@@ -54,7 +54,8 @@ truc_status mapping_topic(struct mapping *mapping, const struct row *row, struct
 
 /* The time a text says, for --time and for fields that hold times. "now" and its like are refused: a row must mean the same
  * whenever it is read. */
-static truc_status read_time(const struct mapping *mapping, const char *what, struct bytes text, int64_t *ret_ns, struct failure *failure)
+static truc_status read_time(const struct mapping *mapping, const char *what, struct bytes text, int64_t *ret_ns,
+                             struct failure *failure)
 {
     const char *why = "not a time";
     bool begins = text.size > 0 && ((text.data[0] >= '0' && text.data[0] <= '9') || text.data[0] == '@');
@@ -75,8 +76,8 @@ static truc_text span_text(const struct mapping *mapping, struct span span)
 }
 
 /* Expands a template that may be left out but, when it is there, must not be empty. Appends to mapping->text. */
-static truc_status expand_field(struct mapping *mapping, const char *option, const struct template *template, const struct row *row, size_t bytes_max,
-                                struct span *ret_span, struct failure *failure)
+static truc_status expand_field(struct mapping *mapping, const char *option, const struct template *template, const struct row *row,
+                                size_t bytes_max, struct span *ret_span, struct failure *failure)
 {
     size_t from = mapping->text.size;
     *ret_span = (struct span){from, 0};
@@ -139,7 +140,8 @@ static truc_status build_texts(struct mapping *mapping, const struct row *row, s
         status = template_expand(mapping->headers[i].template, mapping->columns, row, &mapping->scratch, &mapping->text, failure);
         values[i].size = mapping->text.size - values[i].at;
         if (status == TRUC_OK && values[i].size > RECORD_TEXT_BYTES_MAX) {
-            status = failure_set(failure, TRUC_BAD_ROW, "--header %s is longer than %d bytes", mapping->headers[i].name, RECORD_TEXT_BYTES_MAX);
+            status = failure_set(failure, TRUC_BAD_ROW, "--header %s is longer than %d bytes", mapping->headers[i].name,
+                                 RECORD_TEXT_BYTES_MAX);
         }
     }
     if (status != TRUC_OK) {
@@ -193,7 +195,8 @@ static truc_status build_message(struct mapping *mapping, const struct row *row,
         char why[PAYLOAD_WHY_BYTES], label[160];
         int64_t ignored;
         mapping->data.size = 0;
-        truc_status status = template_expand(mapping->sets[i].template, mapping->columns, row, &mapping->scratch, &mapping->data, failure);
+        truc_status status =
+            template_expand(mapping->sets[i].template, mapping->columns, row, &mapping->scratch, &mapping->data, failure);
         if (status != TRUC_OK) {
             return status;
         }
@@ -206,7 +209,8 @@ static truc_status build_message(struct mapping *mapping, const struct row *row,
             status = payload_field_set(mapping->message, mapping->sets[i].name, text, mapping->zone, 0, why);
         }
         if (status != TRUC_OK) {
-            return failure_set(failure, status == TRUC_NO_MEMORY ? status : TRUC_BAD_ROW, "%s: %s: %s", label, quote(text).text, why);
+            return failure_set(failure, status == TRUC_NO_MEMORY ? status : TRUC_BAD_ROW, "%s: %s: %s", label, quote(text).text,
+                               why);
         }
     }
     size_t size;
@@ -256,8 +260,8 @@ truc_status mapping_complete(struct mapping *mapping, const struct row *row, str
     if (status != TRUC_OK) {
         return status;
     }
-    identity_make(mapping->digests, bytes_of(mapping->identity.data, mapping->identity.size), bytes_of(built->topic, built->topic_size), built->row,
-                  built->id);
+    identity_make(mapping->digests, bytes_of(mapping->identity.data, mapping->identity.size),
+                  bytes_of(built->topic, built->topic_size), built->row, built->id);
     built->record.id = (truc_text){(const char *)built->id, sizeof built->id};
     if (built_size(built) > IMPORT_RECORD_BYTES_MAX) {
         return failure_set(failure, TRUC_BAD_ROW, "the record would be larger than %d bytes", IMPORT_RECORD_BYTES_MAX);

@@ -62,7 +62,8 @@ static void mapping_row_becomes_json_record(void **state)
     struct mapping_options options = plain;
     options.headers.items = (const char **)(uintptr_t)headers;
     options.headers.count = 2;
-    assert_int_equal(start(&f, &options, "id,unit,at,note\no\xcc\x82,\xc4\x90\xe1\xbb\x91ng \"A\",2020-06-05 08:00:00,\n"), TRUC_OK);
+    assert_int_equal(start(&f, &options, "id,unit,at,note\no\xcc\x82,\xc4\x90\xe1\xbb\x91ng \"A\",2020-06-05 08:00:00,\n"),
+                     TRUC_OK);
     assert_int_equal(next(&f), TRUC_OK);
     assert_string_equal(f.built.topic, "d.Dong-A");
     text_is(f.built.record.key, "\xc3\xb4"); /* NFC */
@@ -83,7 +84,8 @@ static void mapping_time_with_its_own_zone_needs_none(void **state)
 {
     (void)state;
     struct fixture f;
-    assert_int_equal(start(&f, &plain, "id,unit,at\n1,a,2011-10-11 13:45:40.276000+02:00\n1,a,2011-10-11T11:45:40.276Z\n"), TRUC_OK);
+    assert_int_equal(start(&f, &plain, "id,unit,at\n1,a,2011-10-11 13:45:40.276000+02:00\n1,a,2011-10-11T11:45:40.276Z\n"),
+                     TRUC_OK);
     assert_int_equal(next(&f), TRUC_OK);
     assert_true(f.built.record.time_ns == INT64_C(1318333540276000000));
     assert_int_equal(next(&f), TRUC_OK);
@@ -96,9 +98,14 @@ static void mapping_bad_rows_name_what_is_wrong(void **state)
     (void)state;
     static const struct {
         const char *row, *why;
-    } cases[] = {{"1,a,yesterday", "--time: 'yesterday'"},   {"1,a,now", "--time: 'now'"},       {"1,a,-1h", "--time: '-1h'"},
-                 {"1,a,2020-02-30T00:00:00Z", "--time"},     {"1,a,", "--time is empty"},        {",a,2020-01-01T00:00:00Z", "--key is empty"},
-                 {"1,,2020-01-01T00:00:00Z", "column 'unit' is empty"}, {"1,??,2020-01-01T00:00:00Z", "column 'unit': '\?\?' holds nothing"},
+    } cases[] = {{"1,a,yesterday", "--time: 'yesterday'"},
+                 {"1,a,now", "--time: 'now'"},
+                 {"1,a,-1h", "--time: '-1h'"},
+                 {"1,a,2020-02-30T00:00:00Z", "--time"},
+                 {"1,a,", "--time is empty"},
+                 {",a,2020-01-01T00:00:00Z", "--key is empty"},
+                 {"1,,2020-01-01T00:00:00Z", "column 'unit' is empty"},
+                 {"1,??,2020-01-01T00:00:00Z", "column 'unit': '\?\?' holds nothing"},
                  {"\"x\ny\",a,2020-01-01T00:00:00Z", "control characters"}};
     struct fixture f;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -116,24 +123,25 @@ static void mapping_long_key_and_record_are_bad(void **state)
     (void)state;
     struct fixture f;
     enum { BIG = 1000 * 1000 };
-    char *text = malloc(2 * BIG + 256);
-    size_t size = (size_t)sprintf(text, "id,unit,at\n");
-    memset(text + size, 'k', 256);
-    size += 256;
-    (void)strcpy(text + size, ",a,2020-01-01T00:00:00Z\n");
-    assert_int_equal(start(&f, &plain, text), TRUC_OK);
+    struct testing_text text = {0};
+    testing_print(&text, "id,unit,at\n");
+    testing_fill(&text, 'k', 256);
+    testing_print(&text, ",a,2020-01-01T00:00:00Z\n");
+    assert_int_equal(start(&f, &plain, text.data), TRUC_OK);
     assert_int_equal(next(&f), TRUC_BAD_ROW);
     testing_why_holds(&f.t, "longer than 255 bytes");
     stop(&f);
-    size = (size_t)sprintf(text, "id,unit,at,x,y\n1,a,2020-01-01T00:00:00Z,");
-    memset(text + size, 'x', 2 * BIG);
-    text[size + BIG] = ',';
-    (void)strcpy(text + size + 2 * BIG, "\n");
-    assert_int_equal(start(&f, &plain, text), TRUC_OK);
+    text.size = 0;
+    testing_print(&text, "id,unit,at,x,y\n1,a,2020-01-01T00:00:00Z,");
+    testing_fill(&text, 'x', BIG);
+    testing_print(&text, ",");
+    testing_fill(&text, 'x', BIG);
+    testing_print(&text, "\n");
+    assert_int_equal(start(&f, &plain, text.data), TRUC_OK);
     assert_int_equal(next(&f), TRUC_BAD_ROW);
     testing_why_holds(&f.t, "larger than 1048576 bytes");
     stop(&f);
-    free(text);
+    free(text.data);
 }
 
 static void mapping_slug_clash_stops(void **state)
@@ -156,8 +164,9 @@ static void mapping_fields_fill_a_protobuf_payload(void **state)
     options.as = "truc.egov.v1.DossierEvent";
     options.sets.items = (const char **)(uintptr_t)sets;
     options.sets.count = 5;
-    assert_int_equal(start(&f, &options, "id,unit,at,st,note\nH26.16-200605-0001,H26.16,2020-06-05T08:00:00+07:00,IN_PROGRESS,\n"
-                                         "x,H26.16,2020-06-05T08:00:00+07:00,99x,\n"),
+    assert_int_equal(start(&f, &options,
+                           "id,unit,at,st,note\nH26.16-200605-0001,H26.16,2020-06-05T08:00:00+07:00,IN_PROGRESS,\n"
+                           "x,H26.16,2020-06-05T08:00:00+07:00,99x,\n"),
                      TRUC_OK);
     assert_int_equal(next(&f), TRUC_OK);
     assert_string_equal(f.built.topic, "d.H26.16");
@@ -165,7 +174,9 @@ static void mapping_fields_fill_a_protobuf_payload(void **state)
     text_is(f.built.record.schema, "truc.egov.v1.DossierEvent");
     struct out json;
     out_init(&json, -1);
-    assert_int_equal(payload_to_json(payload_type_find(bytes_of_text(options.as)), bytes_of(f.built.record.data, f.built.record.data_size), &json), TRUC_OK);
+    assert_int_equal(payload_to_json(payload_type_find(bytes_of_text(options.as)),
+                                     bytes_of(f.built.record.data, f.built.record.data_size), &json),
+                     TRUC_OK);
     out_bytes(&json, "", 1);
     assert_non_null(strstr(json.data, "\"dossier\":\"H26.16-200605-0001\""));
     assert_non_null(strstr(json.data, "\"status\":\"IN_PROGRESS\""));
@@ -261,7 +272,8 @@ static void identity_is_of_source_producer_topic_and_row(void **state)
         }
     }
     /* printf 'truc-import-id-v1\0H26.16/portal\0p\0t\0\1\0\0\0\0\0\0\0' | sha256sum, version and variant set */
-    static const uint8_t golden[] = {0x3f, 0xc0, 0xc3, 0x7d, 0xaf, 0x23, 0x82, 0x36, 0x99, 0x46, 0xb8, 0x10, 0x4e, 0x7a, 0x8a, 0x11};
+    static const uint8_t golden[] = {0x3f, 0xc0, 0xc3, 0x7d, 0xaf, 0x23, 0x82, 0x36,
+                                     0x99, 0x46, 0xb8, 0x10, 0x4e, 0x7a, 0x8a, 0x11};
     assert_memory_equal(ids[0], golden, sizeof golden);
     out_fini(&head);
     digest_context_destroy(digests);
@@ -275,8 +287,9 @@ static void spool_gives_records_by_time_and_whole(void **state)
     struct built built;
     bool more;
     static const char *const order[] = {"b", "d", "a", "c", "e"};
-    assert_int_equal(start(&f, &plain, "id,unit,at\na,u,2020-01-02T00:00:00Z\nb,u,2020-01-01T00:00:00Z\nc,u,2020-01-02T00:00:00Z\n"
-                                       "d,u,2020-01-01T00:00:00Z\ne,u,2021-01-01T00:00:00Z\n"),
+    assert_int_equal(start(&f, &plain,
+                           "id,unit,at\na,u,2020-01-02T00:00:00Z\nb,u,2020-01-01T00:00:00Z\nc,u,2020-01-02T00:00:00Z\n"
+                           "d,u,2020-01-01T00:00:00Z\ne,u,2021-01-01T00:00:00Z\n"),
                      TRUC_OK);
     assert_int_equal(spool_create(&spool, &f.t.failure), TRUC_OK);
     for (int i = 0; i < 5; i++) {

@@ -14,7 +14,7 @@ struct rejects {
     const char *path, *input_path;
     struct out out; /* descriptor -1: there is no file */
     uint64_t count;
-    bool started;   /* the heading is written */
+    bool started; /* the heading is written */
 };
 
 enum { BUFFER_BYTES = 256 * 1024 };

@@ -13,10 +13,10 @@ struct row_field {
 };
 
 struct row {
-    uint64_t number;      /* from 1, among the rows of the file; bad rows count, headers and blank lines do not */
-    uint64_t line;        /* where it begins, from 1 */
-    struct out raw;       /* as it came, with its line end */
-    struct out text;      /* values, one behind the other */
+    uint64_t number; /* from 1, among the rows of the file; bad rows count, headers and blank lines do not */
+    uint64_t line;   /* where it begins, from 1 */
+    struct out raw;  /* as it came, with its line end */
+    struct out text; /* values, one behind the other */
     struct row_field *fields;
     size_t field_count, field_capacity;
     struct bytes payload; /* the row as JSON, when the file holds it so (borrowed from raw); else empty */
@@ -24,7 +24,7 @@ struct row {
     struct row_slot {
         uint64_t round;
         uint32_t field;
-    } *slots;
+    } * slots;
     size_t slot_count;
     uint64_t round;
 };

@@ -11,10 +11,10 @@ enum rows_format { ROWS_UNKNOWN, ROWS_CSV, ROWS_XES, ROWS_JSONL };
 
 enum row_kind {
     ROW_GOOD,
-    ROW_BAD,    /* this row cannot be read; failure says why, row->raw holds it; the next one can */
-    ROW_REST,   /* not a row: row->raw holds more of the bad row before, which was too long to be held at once */
+    ROW_BAD,  /* this row cannot be read; failure says why, row->raw holds it; the next one can */
+    ROW_REST, /* not a row: row->raw holds more of the bad row before, which was too long to be held at once */
     ROW_END,
-    ROW_FAILED  /* the file cannot be read further; failure says why */
+    ROW_FAILED /* the file cannot be read further; failure says why */
 };
 
 struct rows;

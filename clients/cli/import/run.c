@@ -29,10 +29,11 @@ struct import {
     char producer[PRODUCER_NAME_BYTES_MAX + 1];
     int64_t started_ns, sending_ns; /* monotonic */
     struct summary summary;
-    bool sending;                   /* the second pass has begun: a summary makes sense */
+    bool sending; /* the second pass has begun: a summary makes sense */
 };
 
-/* --- what the options say ------------------------------------------------------------------------------------------------------- */
+/* --- what the options say -------------------------------------------------------------------------------------------------------
+ */
 
 static truc_status choose_format(const struct import *import, enum rows_format *ret_format, struct failure *failure)
 {
@@ -44,7 +45,8 @@ static truc_status choose_format(const struct import *import, enum rows_format *
     return TRUC_OK;
 }
 
-static truc_status choose_delimiter(const struct import *import, enum rows_format format, char *ret_delimiter, struct failure *failure)
+static truc_status choose_delimiter(const struct import *import, enum rows_format format, char *ret_delimiter,
+                                    struct failure *failure)
 {
     const char *text = import->options->delimiter;
     *ret_delimiter = 0;
@@ -77,8 +79,8 @@ static truc_status check_options(const struct import *import, struct failure *fa
     return TRUC_OK;
 }
 
-/* `import-NAME-DIGEST`: the file's name without its folder, and the first 8 bytes of a digest of the mapping, the format and the order. What
- * the file holds is not in it, so that a file may grow. */
+/* `import-NAME-DIGEST`: the file's name without its folder, and the first 8 bytes of a digest of the mapping, the format and the
+ * order. What the file holds is not in it, so that a file may grow. */
 static truc_status name_producer(struct import *import, enum rows_format format, struct failure *failure)
 {
     if (import->options->producer != NULL) {
@@ -102,8 +104,9 @@ static truc_status name_producer(struct import *import, enum rows_format format,
         out_text(&name, "file");
     }
     if (name.status == TRUC_OK) {
-        (void)snprintf(import->producer, sizeof import->producer, "import-%.*s-%016" PRIx64, (int)(name.size < NAME_BYTES_MAX ? name.size : NAME_BYTES_MAX),
-                       name.data, __builtin_bswap64(load_u64(digest)));
+        (void)snprintf(import->producer, sizeof import->producer, "import-%.*s-%016" PRIx64,
+                       (int)(name.size < NAME_BYTES_MAX ? name.size : NAME_BYTES_MAX), name.data,
+                       __builtin_bswap64(load_u64(digest)));
     }
     truc_status status = name.status;
     out_fini(&name);
@@ -155,7 +158,8 @@ static truc_status prepare(struct import *import, struct failure *failure)
     return status;
 }
 
-/* --- the passes ----------------------------------------------------------------------------------------------------------------- */
+/* --- the passes -----------------------------------------------------------------------------------------------------------------
+ */
 
 /* The state of the topic of the row at hand. */
 static truc_status find_topic(struct import *import, const struct built *built, uint32_t *ret_topic, struct failure *failure)
@@ -172,10 +176,12 @@ static truc_status find_topic(struct import *import, const struct built *built, 
     return status;
 }
 
-/* The first pass: nothing is sent before the whole file has been looked at. Rows that the broker has are compared with what it has. */
+/* The first pass: nothing is sent before the whole file has been looked at. Rows that the broker has are compared with what it has.
+ */
 static truc_status check_pass(struct import *import, struct failure *failure)
 {
-    truc_status status = compare_create(import->context, import->context->client, import->topics, import->path, &import->compare, failure);
+    truc_status status =
+        compare_create(import->context, import->context->client, import->topics, import->path, &import->compare, failure);
     if (status == TRUC_OK) {
         status = import_feed_begin(import->feed, "checking", false, failure);
     }
@@ -214,7 +220,8 @@ static truc_status check_lengths(struct import *import, struct failure *failure)
     for (size_t i = 0; i < import_topics_count(import->topics); i++) {
         const struct topic_state *state = topics_state(import->topics, (uint32_t)i);
         if (state->met < state->stored) {
-            return failure_set(failure, TRUC_ROW_CHANGED, "topic %s holds %" PRIu64 " records of producer %s, but %.200s has only %" PRIu64 " rows for it",
+            return failure_set(failure, TRUC_ROW_CHANGED,
+                               "topic %s holds %" PRIu64 " records of producer %s, but %.200s has only %" PRIu64 " rows for it",
                                topics_name(import->topics, (uint32_t)i), state->stored, import->producer, import->path, state->met);
         }
     }
@@ -268,7 +275,8 @@ static truc_status send_pass(struct import *import, struct failure *failure)
     return status == TRUC_OK && import->sender != NULL ? sender_flush(import->sender, failure) : status;
 }
 
-/* --- the run ---------------------------------------------------------------------------------------------------------------------- */
+/* --- the run
+ * ---------------------------------------------------------------------------------------------------------------------- */
 
 static truc_status connect_broker(struct import *import, struct failure *failure)
 {
@@ -278,7 +286,8 @@ static truc_status connect_broker(struct import *import, struct failure *failure
         failure->why[0] = '\0'; /* told already */
         return status;
     }
-    const struct sender_options sender = {import->producer, import->options->outbox, import->options->rate.value, import->options->speed.value};
+    const struct sender_options sender = {import->producer, import->options->outbox, import->options->rate.value,
+                                          import->options->speed.value};
     return sender_open(import->context, client, &sender, &import->sender, failure);
 }
 
@@ -326,8 +335,9 @@ static truc_status finish(struct import *import, truc_status status, struct fail
     }
     if (status == TRUC_OK && rejected > 0) {
         const char *where = import->options->rejects;
-        return cli_error(import->context, TRUC_BAD_ROW, "%" PRIu64 " of %" PRIu64 " rows are bad%s%s", rejected, feed_rows(import->feed),
-                         where == NULL ? "; --rejects FILE keeps them" : " and are now in ", where == NULL ? "" : where);
+        return cli_error(import->context, TRUC_BAD_ROW, "%" PRIu64 " of %" PRIu64 " rows are bad%s%s", rejected,
+                         feed_rows(import->feed), where == NULL ? "; --rejects FILE keeps them" : " and are now in ",
+                         where == NULL ? "" : where);
     }
     if (status == TRUC_CANCELLED) {
         cli_note(import->context, "stopped; run the same command again to go on");

@@ -15,17 +15,18 @@ struct sender {
     truc_producer *producer;
     struct sender_options options;
     uint64_t sent;
-    int64_t started_ns;        /* monotonic: when the first record was sent */
+    int64_t started_ns; /* monotonic: when the first record was sent */
     int64_t first_event_ns;
-    int64_t quiet_since_ns;    /* monotonic: since when nothing was delivered, while waiting */
+    int64_t quiet_since_ns; /* monotonic: since when nothing was delivered, while waiting */
     bool told_waiting;
-    pthread_mutex_t lock;      /* guards outcome */
+    pthread_mutex_t lock; /* guards outcome */
     struct sender_outcome outcome;
 };
 
 enum { WAIT_MS = 200, TELL_AFTER_MS = 3000 };
 
-/* --- deliveries, on the callback thread ----------------------------------------------------------------------------------------- */
+/* --- deliveries, on the callback thread -----------------------------------------------------------------------------------------
+ */
 
 static void note_failure(struct sender_outcome *outcome, const truc_delivery *delivery)
 {
@@ -36,7 +37,8 @@ static void note_failure(struct sender_outcome *outcome, const truc_delivery *de
     outcome->failed = delivery->status;
     outcome->failed_line = (uint64_t)(uintptr_t)delivery->opaque;
     (void)snprintf(outcome->failed_topic, sizeof outcome->failed_topic, "%s", delivery->topic);
-    (void)snprintf(outcome->failed_why, sizeof outcome->failed_why, "%s", delivery->why[0] != '\0' ? delivery->why : truc_status_text(delivery->status));
+    (void)snprintf(outcome->failed_why, sizeof outcome->failed_why, "%s",
+                   delivery->why[0] != '\0' ? delivery->why : truc_status_text(delivery->status));
 }
 
 static void on_delivery(void *context, const truc_delivery *deliveries, size_t count)
@@ -55,8 +57,10 @@ static void on_delivery(void *context, const truc_delivery *deliveries, size_t c
         if (delivery->offset == UINT64_MAX) { /* stored, but its place is no longer remembered */
             continue;
         }
-        outcome->first_position = !outcome->placed || delivery->position < outcome->first_position ? delivery->position : outcome->first_position;
-        outcome->last_position = !outcome->placed || delivery->position > outcome->last_position ? delivery->position : outcome->last_position;
+        outcome->first_position =
+            !outcome->placed || delivery->position < outcome->first_position ? delivery->position : outcome->first_position;
+        outcome->last_position =
+            !outcome->placed || delivery->position > outcome->last_position ? delivery->position : outcome->last_position;
         outcome->placed = true;
     }
     (void)pthread_mutex_unlock(&sender->lock);
@@ -69,7 +73,8 @@ void sender_outcome(struct sender *sender, struct sender_outcome *ret_outcome)
     (void)pthread_mutex_unlock(&sender->lock);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------------------------ */
+/* --- life ------------------------------------------------------------------------------------------------------------------------
+ */
 
 static truc_status producer_options(const struct sender *sender, truc_options *options)
 {
@@ -98,7 +103,8 @@ static truc_status open_producer(struct sender *sender, struct failure *failure)
     } else {
         status = truc_producer_open(sender->client, options, on_delivery, sender, &sender->producer, &why);
         if (status != TRUC_OK) {
-            (void)failure_set(failure, status, "opening producer %s: %s", sender->options.producer, why != NULL ? why : truc_status_text(status));
+            (void)failure_set(failure, status, "opening producer %s: %s", sender->options.producer,
+                              why != NULL ? why : truc_status_text(status));
         }
     }
     truc_free(why);
@@ -106,8 +112,8 @@ static truc_status open_producer(struct sender *sender, struct failure *failure)
     return status;
 }
 
-truc_status sender_open(struct cli_context *context, truc_client *client, const struct sender_options *options, struct sender **ret_sender,
-                        struct failure *failure)
+truc_status sender_open(struct cli_context *context, truc_client *client, const struct sender_options *options,
+                        struct sender **ret_sender, struct failure *failure)
 {
     struct sender *sender = calloc(1, sizeof *sender);
     if (sender == NULL) {
@@ -150,10 +156,13 @@ void sender_close(struct sender *sender)
 truc_status sender_stored(struct sender *sender, const char *topic, uint64_t *ret_stored, struct failure *failure)
 {
     truc_status status = truc_producer_sequence(sender->producer, topic, ret_stored);
-    return status == TRUC_OK ? status : failure_set(failure, status, "asking what is stored in topic %s: %s", topic, truc_status_text(status));
+    return status == TRUC_OK
+               ? status
+               : failure_set(failure, status, "asking what is stored in topic %s: %s", topic, truc_status_text(status));
 }
 
-/* --- sending --------------------------------------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------------------------------------------
+ */
 
 static truc_status failed_before(struct sender *sender, struct failure *failure)
 {
@@ -163,10 +172,11 @@ static truc_status failed_before(struct sender *sender, struct failure *failure)
         return TRUC_OK;
     }
     if (outcome.failed_line == 0) {
-        return failure_set(failure, outcome.failed, "a record of the outbox for topic %s: %s", outcome.failed_topic, outcome.failed_why);
+        return failure_set(failure, outcome.failed, "a record of the outbox for topic %s: %s", outcome.failed_topic,
+                           outcome.failed_why);
     }
-    return failure_set(failure, outcome.failed, "the row of line %" PRIu64 ", for topic %s: %s", outcome.failed_line, outcome.failed_topic,
-                       outcome.failed_why);
+    return failure_set(failure, outcome.failed, "the row of line %" PRIu64 ", for topic %s: %s", outcome.failed_line,
+                       outcome.failed_topic, outcome.failed_why);
 }
 
 /* Says once that the broker is away, when nothing has moved for a while. */
@@ -192,7 +202,8 @@ static truc_status wait_once(struct sender *sender, bool *ret_empty, struct fail
     *ret_empty = status == TRUC_OK;
     if (status != TRUC_OK && status != TRUC_TIMED_OUT) {
         truc_status cause = failed_before(sender, failure);
-        return cause != TRUC_OK ? cause : failure_set(failure, status, "waiting for acknowledgements: %s", truc_status_text(status));
+        return cause != TRUC_OK ? cause
+                                : failure_set(failure, status, "waiting for acknowledgements: %s", truc_status_text(status));
     }
     if (cli_stopped()) {
         return failure_set(failure, TRUC_CANCELLED, "stopped");
@@ -264,8 +275,8 @@ truc_status sender_send(struct sender *sender, const struct built *built, struct
         if (status != TRUC_QUEUE_FULL) {
             truc_status cause = failed_before(sender, failure);
             return cause != TRUC_OK ? cause
-                                    : failure_set(failure, status, "the row of line %" PRIu64 ", for topic %s: %s", built->line, built->topic,
-                                                  truc_status_text(status));
+                                    : failure_set(failure, status, "the row of line %" PRIu64 ", for topic %s: %s", built->line,
+                                                  built->topic, truc_status_text(status));
         }
         sender->quiet_since_ns = waiting ? sender->quiet_since_ns : monotonic_ns();
         waiting = true;

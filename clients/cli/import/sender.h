@@ -14,10 +14,10 @@ struct sender_options {
 };
 
 struct sender_outcome {
-    uint64_t delivered, stored;    /* heard of; of those on the broker's disk */
-    bool placed;                   /* the positions below are known */
+    uint64_t delivered, stored; /* heard of; of those on the broker's disk */
+    bool placed;                /* the positions below are known */
     uint64_t first_position, last_position;
-    truc_status failed;            /* of the first record that failed, with its line (0: from the outbox) */
+    truc_status failed; /* of the first record that failed, with its line (0: from the outbox) */
     uint64_t failed_line;
     char failed_topic[256], failed_why[256];
 };
@@ -25,8 +25,8 @@ struct sender_outcome {
 struct sender;
 
 /* Opens the producer and waits until what its outbox held is delivered. TRUC_CANCELLED, TRUC_FENCED, TRUC_LOCKED, ... */
-truc_status sender_open(struct cli_context *context, truc_client *client, const struct sender_options *options, struct sender **ret_sender,
-                        struct failure *failure);
+truc_status sender_open(struct cli_context *context, truc_client *client, const struct sender_options *options,
+                        struct sender **ret_sender, struct failure *failure);
 
 /* Closes without waiting any longer. NULL is allowed. */
 void sender_close(struct sender *sender);

@@ -6,10 +6,19 @@
 #include "clients/cli/import/bounds.h"
 #include "clients/cli/import/intern.h"
 
-static bool is_upper(uint8_t c) { return c >= 'A' && c <= 'Z'; }
-static bool is_digit(uint8_t c) { return c >= '0' && c <= '9'; }
+static bool is_upper(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z';
+}
+static bool is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
 
-static bool is_level1(const uint8_t *group, size_t size) { return size == 3 && is_upper(group[0]) && is_digit(group[1]) && is_digit(group[2]); }
+static bool is_level1(const uint8_t *group, size_t size)
+{
+    return size == 3 && is_upper(group[0]) && is_digit(group[1]) && is_digit(group[2]);
+}
 
 bool slug_is_agency(struct bytes text)
 {
@@ -36,7 +45,10 @@ bool slug_is_agency(struct bytes text)
     return newer || older;
 }
 
-static bool may_stand(uint8_t c) { return is_upper(c) || is_digit(c) || (c >= 'a' && c <= 'z') || c == '_'; }
+static bool may_stand(uint8_t c)
+{
+    return is_upper(c) || is_digit(c) || (c >= 'a' && c <= 'z') || c == '_';
+}
 
 /* Code points of an NFD text, as bytes of a slug: 0 drops, '-' replaces. */
 static uint8_t slug_byte(utf8proc_int32_t point)
@@ -143,23 +155,25 @@ void slugs_destroy(struct slugs *slugs)
     free(slugs);
 }
 
-static truc_status note_composed(struct slugs *slugs, struct bytes slug, struct bytes text, struct bytes place, struct failure *failure)
+static truc_status note_composed(struct slugs *slugs, struct bytes slug, struct bytes text, struct bytes place,
+                                 struct failure *failure)
 {
     uint32_t slug_number, text_number;
     bool slug_new, text_new;
     truc_status status = intern_add(slugs->slugs, slug, &slug_number, &slug_new);
     if (status == TRUC_OK && !slug_new) {
         struct bytes before = intern_at(slugs->texts, slug_number);
-        return bytes_equal(before, text) ? TRUC_OK
-                                         : failure_set(failure, TRUC_SLUG_CLASH, "in --topic, {%s}: %s and %s both become %s", (const char *)place.data,
-                                                       quote(before).text, quote(text).text, quote(slug).text);
+        return bytes_equal(before, text)
+                   ? TRUC_OK
+                   : failure_set(failure, TRUC_SLUG_CLASH, "in --topic, {%s}: %s and %s both become %s", (const char *)place.data,
+                                 quote(before).text, quote(text).text, quote(slug).text);
     }
     if (status == TRUC_OK) { /* a text has one slug, so a new slug means a new text: the numbers stay equal */
         status = intern_add(slugs->texts, text, &text_number, &text_new);
     }
     if (status == TRUC_TOO_MANY) {
-        return failure_set(failure, status, "{%s} in --topic has more than %d different values: a topic is for many records", (const char *)place.data,
-                           IMPORT_SLUGS_MAX);
+        return failure_set(failure, status, "{%s} in --topic has more than %d different values: a topic is for many records",
+                           (const char *)place.data, IMPORT_SLUGS_MAX);
     }
     return status == TRUC_OK ? TRUC_OK : failure_set(failure, status, "while keeping the values of {%s}", (const char *)place.data);
 }

@@ -4,8 +4,8 @@
  * are dropped, U+0111 and U+0110 become d and D, everything outside A-Z a-z 0-9 _ - becomes `-`, runs of `-` become one,
  * and `-` at both ends is dropped. What is then empty has no slug.
  *
- * An agency code is a letter and two digits, then groups of 1 to 4 of A-Z 0-9 behind dots (H26.16), or the older form with groups of 3, 2 and
- * 2 in front of the letter and two digits (000.00.16.H26); 35 characters at most.
+ * An agency code is a letter and two digits, then groups of 1 to 4 of A-Z 0-9 behind dots (H26.16), or the older form with groups
+ * of 3, 2 and 2 in front of the letter and two digits (000.00.16.H26); 35 characters at most.
  *
  * Layer: cli/import. One thread. */
 #ifndef TRUC_CLI_IMPORT_SLUG_H

@@ -32,9 +32,15 @@ static void slug_keeps_what_a_topic_can_hold(void **state)
 static void slug_drops_vietnamese_marks(void **state)
 {
     (void)state;
-    assert_string_equal(slug_of("\xc4\x90\xe1\xbb\x91ng \xc4\x90" "a"), "Dong-Da");                            /* composed */
-    assert_string_equal(slug_of("\xc4\x91" "o\xcc\x82\xcc\x81ng"), "dong");                                    /* decomposed */
-    assert_string_equal(slug_of("Ph\xc6\xb0\xe1\xbb\x9dng Ng\xe1\xbb\x8d" "c H\xc3\xa0"), "Phuong-Ngoc-Ha");
+    assert_string_equal(slug_of("\xc4\x90\xe1\xbb\x91ng \xc4\x90"
+                                "a"),
+                        "Dong-Da"); /* composed */
+    assert_string_equal(slug_of("\xc4\x91"
+                                "o\xcc\x82\xcc\x81ng"),
+                        "dong"); /* decomposed */
+    assert_string_equal(slug_of("Ph\xc6\xb0\xe1\xbb\x9dng Ng\xe1\xbb\x8d"
+                                "c H\xc3\xa0"),
+                        "Phuong-Ngoc-Ha");
     assert_string_equal(slug_of("\xe4\xb8\xad\xe6\x96\x87 a"), "a");
     assert_string_equal(slug_of("\xe4\xb8\xad"), "(BAD_ROW)");
 }
@@ -85,7 +91,11 @@ static void slugs_same_text_in_another_form_is_no_clash(void **state)
     struct failure failure;
     struct slugs *slugs = slugs_create();
     assert_int_equal(note(slugs, "\xc4\x91\xe1\xbb\x91ng", &failure), TRUC_OK);
-    assert_int_equal(note(slugs, "\xc4\x91" "o\xcc\x82\xcc\x81ng", &failure), TRUC_OK);
+    assert_int_equal(note(slugs,
+                          "\xc4\x91"
+                          "o\xcc\x82\xcc\x81ng",
+                          &failure),
+                     TRUC_OK);
     assert_int_equal(note(slugs, "dong", &failure), TRUC_SLUG_CLASH);
     slugs_destroy(slugs);
 }

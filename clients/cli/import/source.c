@@ -29,7 +29,8 @@ truc_status source_open(const char *path, struct source **ret_source, struct fai
         goto done;
     }
     if (!S_ISREG(about.st_mode)) {
-        status = failure_set(failure, TRUC_INVALID_ARGUMENT, "%s is not a regular file: an import reads its file more than once", path);
+        status =
+            failure_set(failure, TRUC_INVALID_ARGUMENT, "%s is not a regular file: an import reads its file more than once", path);
         goto done;
     }
     source->size = about.st_size;
@@ -43,7 +44,8 @@ truc_status source_open(const char *path, struct source **ret_source, struct fai
     struct bytes head;
     status = source_peek(source, &head, failure);
     if (status == TRUC_OK && head.size >= 4 && memcmp(head.data, "PK\3\4", 4) == 0) {
-        status = failure_set(failure, TRUC_INVALID_ARGUMENT, "%s is a ZIP archive or an office workbook: save or unpack it as CSV first", path);
+        status = failure_set(failure, TRUC_INVALID_ARGUMENT,
+                             "%s is a ZIP archive or an office workbook: save or unpack it as CSV first", path);
     }
 done:
     if (descriptor >= 0) {

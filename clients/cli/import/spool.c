@@ -14,7 +14,7 @@ struct spool {
     struct spool_entry {
         int64_t time_ns;
         uint64_t at;
-    } *entries;
+    } * entries;
     size_t count, capacity, next;
     uint8_t *record;
     size_t record_capacity;
@@ -58,8 +58,8 @@ static truc_status flush(struct spool *spool, struct failure *failure)
 {
     size_t size = spool->out.size;
     if (out_flush(&spool->out) != TRUC_OK) {
-        return failure_set(failure, spool->out.status == TRUC_NO_MEMORY ? TRUC_NO_MEMORY : TRUC_IO, "writing a temporary file in TMPDIR or /tmp: %s",
-                           strerror(spool->out.error));
+        return failure_set(failure, spool->out.status == TRUC_NO_MEMORY ? TRUC_NO_MEMORY : TRUC_IO,
+                           "writing a temporary file in TMPDIR or /tmp: %s", strerror(spool->out.error));
     }
     spool->written += size;
     return TRUC_OK;
@@ -68,7 +68,8 @@ static truc_status flush(struct spool *spool, struct failure *failure)
 truc_status spool_add(struct spool *spool, const struct built *built, struct failure *failure)
 {
     if (spool->count == IMPORT_SORT_ROWS_MAX) {
-        return failure_set(failure, TRUC_TOO_MANY, "--speed sorts by time and takes at most %d rows: split the file by time", IMPORT_SORT_ROWS_MAX);
+        return failure_set(failure, TRUC_TOO_MANY, "--speed sorts by time and takes at most %d rows: split the file by time",
+                           IMPORT_SORT_ROWS_MAX);
     }
     if (spool->count == spool->capacity) {
         size_t capacity = spool->capacity == 0 ? 1024 : spool->capacity * 2;
@@ -122,7 +123,8 @@ static truc_status read_at(const struct spool *spool, uint64_t at, uint8_t *byte
             continue;
         }
         if (got <= 0) {
-            return failure_set(failure, TRUC_IO, "reading a temporary file: %s", got < 0 ? strerror(errno) : "it is shorter than it was");
+            return failure_set(failure, TRUC_IO, "reading a temporary file: %s",
+                               got < 0 ? strerror(errno) : "it is shorter than it was");
         }
         done += (size_t)got;
     }

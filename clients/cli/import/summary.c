@@ -51,8 +51,9 @@ static double rate_of(const struct summary *summary)
 
 static void print_json(const struct summary *summary, struct out *out)
 {
-    out_format(out, "{\"rows\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"skipped\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"topics\":%" PRIu64, summary->rows,
-               summary->sent, summary->skipped, summary->rejected, summary->topics);
+    out_format(out,
+               "{\"rows\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"skipped\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"topics\":%" PRIu64,
+               summary->rows, summary->sent, summary->skipped, summary->rejected, summary->topics);
     optional_u64(out, "keys", !summary->keys_more, summary->keys);
     optional_u64(out, "first_position", summary->placed, summary->first_position);
     optional_u64(out, "last_position", summary->placed, summary->last_position);

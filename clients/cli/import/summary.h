@@ -8,10 +8,10 @@
 struct summary {
     const char *path, *producer;
     uint64_t rows, sent, skipped, rejected, topics, keys;
-    bool keys_more;  /* there are more than `keys` */
-    bool dry_run;    /* set by summary_sample: `shown` records would be sent */
+    bool keys_more; /* there are more than `keys` */
+    bool dry_run;   /* set by summary_sample: `shown` records would be sent */
     uint64_t samples;
-    bool placed;     /* the positions are known */
+    bool placed; /* the positions are known */
     uint64_t first_position, last_position;
     double seconds, sending_seconds;
 };

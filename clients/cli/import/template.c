@@ -20,7 +20,8 @@ struct part {
     size_t filter_count;
 };
 
-struct template {
+struct template
+{
     char *text;
     char *literals; /* the text again, with doubled braces made single, in place */
     size_t part_count;
@@ -46,7 +47,8 @@ static bool parse_filter(struct bytes text, struct filter *ret_filter)
 }
 
 /* `name|filter|filter` into a part. */
-static truc_status parse_place(const char *option, struct bytes inside, struct columns *columns, struct part *part, struct failure *failure)
+static truc_status parse_place(const char *option, struct bytes inside, struct columns *columns, struct part *part,
+                               struct failure *failure)
 {
     const uint8_t *bar = memchr(inside.data, '|', inside.size);
     struct bytes name = bar == NULL ? inside : bytes_of(inside.data, (size_t)(bar - inside.data));
@@ -58,10 +60,12 @@ static truc_status parse_place(const char *option, struct bytes inside, struct c
         bar = memchr(from, '|', (size_t)(end - from));
         struct bytes text = bytes_of(from, (size_t)((bar == NULL ? end : bar) - from));
         if (part->filter_count == FILTERS_MAX) {
-            return failure_set(failure, TRUC_USAGE, "%s: {%.*s} has more than %d filters", option, (int)name.size, (const char *)name.data, FILTERS_MAX);
+            return failure_set(failure, TRUC_USAGE, "%s: {%.*s} has more than %d filters", option, (int)name.size,
+                               (const char *)name.data, FILTERS_MAX);
         }
         if (!parse_filter(text, &part->filters[part->filter_count++])) {
-            return failure_set(failure, TRUC_USAGE, "%s: there is no filter %s; there are lower, upper, trim and or:TEXT", option, quote(text).text);
+            return failure_set(failure, TRUC_USAGE, "%s: there is no filter %s; there are lower, upper, trim and or:TEXT", option,
+                               quote(text).text);
         }
     }
     part->place = true;
@@ -107,8 +111,8 @@ static truc_status parse(struct template *template, const char *option, struct c
         }
         const char *end = strchr(text, '}');
         if (end == NULL) {
-            return failure_set(failure, TRUC_USAGE, "%s: the { at character %zu is not closed; write {{ for the brace itself", option,
-                               (size_t)(text - template->text) + 1);
+            return failure_set(failure, TRUC_USAGE, "%s: the { at character %zu is not closed; write {{ for the brace itself",
+                               option, (size_t)(text - template->text) + 1);
         }
         struct part *part = new_part(template, option, failure);
         if (part == NULL) {
@@ -208,7 +212,8 @@ static struct bytes trimmed(struct bytes value)
     while (value.size > 0 && (*value.data == ' ' || (*value.data >= '\t' && *value.data <= '\r'))) {
         value = bytes_of(value.data + 1, value.size - 1);
     }
-    while (value.size > 0 && (value.data[value.size - 1] == ' ' || (value.data[value.size - 1] >= '\t' && value.data[value.size - 1] <= '\r'))) {
+    while (value.size > 0 &&
+           (value.data[value.size - 1] == ' ' || (value.data[value.size - 1] >= '\t' && value.data[value.size - 1] <= '\r'))) {
         value.size--;
     }
     return value;
@@ -264,8 +269,8 @@ truc_status template_part_value(const struct template *template, size_t part, co
     return TRUC_OK;
 }
 
-truc_status template_expand(const struct template *template, const struct columns *columns, const struct row *row, struct out *scratch,
-                            struct out *out, struct failure *failure)
+truc_status template_expand(const struct template *template, const struct columns *columns, const struct row *row,
+                            struct out *scratch, struct out *out, struct failure *failure)
 {
     for (size_t i = 0; i < template->part_count; i++) {
         struct bytes value = template->parts[i].literal;

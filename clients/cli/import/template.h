@@ -1,5 +1,6 @@
 /* template.h: texts with places: `dossier.event.{org:group}`. `{{` and `}}` stand for the braces themselves. In a place stands a
- * column's name, and behind it, each after a `|`, filters: `lower`, `upper` (ASCII letters), `trim`, `or:TEXT` (when the value is empty).
+ * column's name, and behind it, each after a `|`, filters: `lower`, `upper` (ASCII letters), `trim`, `or:TEXT` (when the value is
+ * empty).
  *
  * Layer: cli/import. Immutable after compiling. One thread. */
 #ifndef TRUC_CLI_IMPORT_TEMPLATE_H
@@ -16,7 +17,7 @@ struct template_maps {
         uint32_t column;
         struct map *map;
         bool used;
-    } *items;
+    } * items;
     size_t count;
 };
 
@@ -43,7 +44,7 @@ truc_status template_part_value(const struct template *template, size_t part, co
                                 struct out *scratch, struct bytes *ret_value, struct failure *failure);
 
 /* Appends everything. Statuses as above. */
-truc_status template_expand(const struct template *template, const struct columns *columns, const struct row *row, struct out *scratch,
-                            struct out *out, struct failure *failure);
+truc_status template_expand(const struct template *template, const struct columns *columns, const struct row *row,
+                            struct out *scratch, struct out *out, struct failure *failure);
 
 #endif

@@ -66,6 +66,42 @@ static inline const char *testing_gzip(const char *name, const void *data, size_
     return path;
 }
 
+/* A text that is put together piece by piece. */
+struct testing_text {
+    char *data;
+    size_t size, capacity;
+};
+
+__attribute__((format(printf, 2, 3))) static inline void testing_print(struct testing_text *text, const char *format, ...)
+{
+    va_list arguments;
+    for (;;) {
+        size_t room = text->capacity - text->size;
+        va_start(arguments, format);
+        int added = vsnprintf(text->data == NULL ? NULL : text->data + text->size, room, format, arguments);
+        va_end(arguments);
+        assert_true(added >= 0);
+        if ((size_t)added < room) {
+            text->size += (size_t)added;
+            return;
+        }
+        text->capacity = (text->capacity + (size_t)added + 1) * 2;
+        text->data = realloc(text->data, text->capacity);
+        assert_non_null(text->data);
+    }
+}
+
+static inline void testing_fill(struct testing_text *text, char byte, size_t count)
+{
+    for (size_t at = 0; at < count; at += 64) {
+        char run[65];
+        size_t size = count - at < 64 ? count - at : 64;
+        memset(run, byte, size);
+        run[size] = '\0';
+        testing_print(text, "%s", run);
+    }
+}
+
 /* A reader over a text, with all it needs. */
 struct testing_rows {
     struct columns *columns;

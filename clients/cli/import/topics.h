@@ -5,10 +5,10 @@
 #include "clients/cli/import/failure.h"
 
 struct topic_state {
-    bool asked;          /* stored is known */
-    uint64_t stored;     /* records of this producer that the broker has */
-    uint64_t met;        /* rows of this pass that go to the topic */
-    uint64_t read_from;  /* position from which its stored records are still to be compared */
+    bool asked;         /* stored is known */
+    uint64_t stored;    /* records of this producer that the broker has */
+    uint64_t met;       /* rows of this pass that go to the topic */
+    uint64_t read_from; /* position from which its stored records are still to be compared */
 };
 
 struct topics;
@@ -20,7 +20,7 @@ void topics_destroy(struct topics *topics);
 truc_status topics_number(struct topics *topics, struct bytes name, uint32_t *ret_topic, struct failure *failure);
 
 struct topic_state *topics_state(struct topics *topics, uint32_t topic); /* borrowed until the next topics_number */
-const char *topics_name(const struct topics *topics, uint32_t topic);     /* likewise */
+const char *topics_name(const struct topics *topics, uint32_t topic);    /* likewise */
 size_t import_topics_count(const struct topics *topics);
 
 /* Sets `met` of all topics to zero: a new pass. */

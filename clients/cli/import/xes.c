@@ -18,8 +18,8 @@ enum element {
 
 struct open_element {
     enum element element;
-    size_t path_size;   /* of the column's name so far */
-    unsigned item_count;/* of a list */
+    size_t path_size;    /* of the column's name so far */
+    unsigned item_count; /* of a list */
 };
 
 enum { STACK_MAX = IMPORT_DEPTH_MAX + 4 };
@@ -31,16 +31,16 @@ struct xes {
     XML_Parser parser;
     struct open_element stack[STACK_MAX];
     size_t depth;
-    unsigned skipping;        /* depth within an element that is passed over */
-    char name_space[256];     /* of the root, with its separator; "" when it has none */
+    unsigned skipping;    /* depth within an element that is passed over */
+    char name_space[256]; /* of the root, with its separator; "" when it has none */
     char path[IMPORT_COLUMN_BYTES_MAX + 1];
-    struct row trace;         /* attributes of the trace at hand */
+    struct row trace;                    /* attributes of the trace at hand */
     struct failure trace_bad, event_bad; /* TRUC_OK: nothing wrong */
     bool trace_has_events;
-    struct row *row;          /* of the call under way */
+    struct row *row; /* of the call under way */
     bool row_ready;
     uint64_t number;
-    struct failure fatal;     /* raised in a handler; stops the parser */
+    struct failure fatal; /* raised in a handler; stops the parser */
     struct out window;
     uint64_t window_at, fed, handled, event_at; /* offsets in the file */
     bool in_event, suspended, finished;
@@ -77,8 +77,8 @@ static bool find_attribute_element(const char *local, enum element *ret_element)
     static const struct {
         const char *local;
         enum element element;
-    } attributes[] = {{"string", ELEMENT_ATTRIBUTE},  {"date", ELEMENT_ATTRIBUTE}, {"int", ELEMENT_ATTRIBUTE},
-                      {"float", ELEMENT_ATTRIBUTE},   {"boolean", ELEMENT_ATTRIBUTE}, {"id", ELEMENT_ATTRIBUTE},
+    } attributes[] = {{"string", ELEMENT_ATTRIBUTE},    {"date", ELEMENT_ATTRIBUTE},    {"int", ELEMENT_ATTRIBUTE},
+                      {"float", ELEMENT_ATTRIBUTE},     {"boolean", ELEMENT_ATTRIBUTE}, {"id", ELEMENT_ATTRIBUTE},
                       {"container", ELEMENT_CONTAINER}, {"list", ELEMENT_LIST}};
     for (size_t i = 0; i < sizeof attributes / sizeof attributes[0]; i++) {
         if (strcmp(local, attributes[i].local) == 0) {

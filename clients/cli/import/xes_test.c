@@ -15,13 +15,15 @@ static void fails(const char *text, const char *why)
     testing_close(&t);
 }
 
-#define EVENTS                                                                                                                               \
-    "<extension name='Concept' prefix='concept' uri='http://x/'/><global scope='trace'><string key='g' value='U'/></global>"                \
-    "<global scope='event'><string key='h' value='U'/></global><classifier name='A' keys='concept:name'/><float key='meta' value='4'>"      \
-    "<float key='deep' value='1'/></float>\n"                                                                                                \
-    "<trace><string key='concept:name' value='H26.16-200605-0001'/><date key='start' value='2020-06-05T08:00:00+07:00'/>\n"                  \
-    "<event><string key='concept:name' value='Ti\xe1\xba\xbfp nh\xe1\xba\xadn &amp; tr\xe1\xba\xa3'/><int key='n' value='7'/></event>\n"     \
-    "<event><boolean key='ok' value='true'/></event></trace>\n"                                                                              \
+#define EVENTS                                                                                                                     \
+    "<extension name='Concept' prefix='concept' uri='http://x/'/><global scope='trace'><string key='g' value='U'/></global>"       \
+    "<global scope='event'><string key='h' value='U'/></global><classifier name='A' keys='concept:name'/><float key='meta' "       \
+    "value='4'>"                                                                                                                   \
+    "<float key='deep' value='1'/></float>\n"                                                                                      \
+    "<trace><string key='concept:name' value='H26.16-200605-0001'/><date key='start' value='2020-06-05T08:00:00+07:00'/>\n"        \
+    "<event><string key='concept:name' value='Ti\xe1\xba\xbfp nh\xe1\xba\xadn &amp; tr\xe1\xba\xa3'/><int key='n' "                \
+    "value='7'/></event>\n"                                                                                                        \
+    "<event><boolean key='ok' value='true'/></event></trace>\n"                                                                    \
     "<trace><event><id key='only' value='x'/></event></trace>"
 
 static void both_events_of_first_trace(struct testing_rows *t)
@@ -71,7 +73,8 @@ static void xes_prefixed_namespace_is_accepted_and_foreign_skipped(void **state)
     (void)state;
     struct testing_rows t;
     OPEN(t, "<x:log xmlns:x='http://www.xes-standard.org/' xmlns:o='http://o/'><x:trace><x:string key='a' value='1'/><o:event>"
-            "<o:string key='z' value='0'/></o:event><x:event><x:string key='b' value='2'/><o:string key='c' value='3'/></x:event></x:trace></x:log>");
+            "<o:string key='z' value='0'/></o:event><x:event><x:string key='b' value='2'/><o:string key='c' "
+            "value='3'/></x:event></x:trace></x:log>");
     assert_int_equal(testing_next(&t), ROW_GOOD);
     assert_string_equal(testing_value(&t, "case:a"), "1");
     assert_string_equal(testing_value(&t, "b"), "2");
@@ -85,8 +88,10 @@ static void xes_nested_attributes_are_paths(void **state)
     (void)state;
     struct testing_rows t;
     OPEN(t, "<log><trace><string key='p' value='1'><string key='q' value='2'><int key='r' value='3'/></string></string>"
-            "<event><list key='l'><values><string key='' value='x'/><string key='k' value='y'><string key='m' value='z'/></string></values></list>"
-            "<container key='c'><float key='f' value='1.5'/></container><list key='d'><string key='i' value='j'/></list></event></trace></log>");
+            "<event><list key='l'><values><string key='' value='x'/><string key='k' value='y'><string key='m' "
+            "value='z'/></string></values></list>"
+            "<container key='c'><float key='f' value='1.5'/></container><list key='d'><string key='i' "
+            "value='j'/></list></event></trace></log>");
     assert_int_equal(testing_next(&t), ROW_GOOD);
     assert_string_equal(testing_value(&t, "case:p"), "1");
     assert_string_equal(testing_value(&t, "case:p/q"), "2");
@@ -115,7 +120,8 @@ static void xes_bad_event_is_given_as_it_came(void **state)
 {
     (void)state;
     struct testing_rows t;
-    OPEN(t, "<log>\n<trace>\n <event><string key='b' value='1'/><string key='b' value='2'/></event>\n <event><string key='b'/></event>\n"
+    OPEN(t, "<log>\n<trace>\n <event><string key='b' value='1'/><string key='b' value='2'/></event>\n <event><string "
+            "key='b'/></event>\n"
             "<event><string value='b'/></event><event><string key='b' value='3'/></event></trace></log>");
     assert_int_equal(testing_next(&t), ROW_BAD);
     assert_int_equal(t.row.line, 3);
@@ -135,7 +141,8 @@ static void xes_bad_trace_makes_its_events_bad(void **state)
 {
     (void)state;
     struct testing_rows t;
-    OPEN(t, "<log><trace><string key='a' value='1'/><string key='a' value='2'/><event/><event/></trace><trace><event/></trace></log>");
+    OPEN(t,
+         "<log><trace><string key='a' value='1'/><string key='a' value='2'/><event/><event/></trace><trace><event/></trace></log>");
     assert_int_equal(testing_next(&t), ROW_BAD);
     testing_raw_is(&t, "<event/>\n");
     assert_int_equal(testing_next(&t), ROW_BAD);
@@ -149,13 +156,14 @@ static void xes_many_events_across_chunks_are_given_whole(void **state)
     (void)state;
     struct testing_rows t;
     enum { EVENT_COUNT = 20000 };
-    char *text = malloc(EVENT_COUNT * 80 + 64), expected[128];
-    size_t size = (size_t)sprintf(text, "<log><trace><string key='t' value='1'/>");
+    char expected[128];
+    struct testing_text text = {0};
+    testing_print(&text, "<log><trace><string key='t' value='1'/>");
     for (int i = 0; i < EVENT_COUNT; i++) {
-        size += (size_t)sprintf(text + size, "<event><int key='n' value='%d'/><int key='n' value='x'/></event>\n", i);
+        testing_print(&text, "<event><int key='n' value='%d'/><int key='n' value='x'/></event>\n", i);
     }
-    size += (size_t)sprintf(text + size, "</trace></log>");
-    assert_int_equal(testing_open(&t, ROWS_XES, text, size), TRUC_OK);
+    testing_print(&text, "</trace></log>");
+    assert_int_equal(testing_open(&t, ROWS_XES, text.data, text.size), TRUC_OK);
     for (int i = 0; i < EVENT_COUNT; i++) {
         assert_int_equal(testing_next(&t), ROW_BAD);
         (void)snprintf(expected, sizeof expected, "<event><int key='n' value='%d'/><int key='n' value='x'/></event>\n", i);
@@ -164,33 +172,35 @@ static void xes_many_events_across_chunks_are_given_whole(void **state)
     }
     assert_int_equal(testing_next(&t), ROW_END);
     testing_close(&t);
-    free(text);
+    free(text.data);
 }
 
 static void xes_nesting_too_deep_is_bad(void **state)
 {
     (void)state;
     struct testing_rows t;
-    char text[8192];
-    size_t size = (size_t)sprintf(text, "<log><trace><event>");
+    struct testing_text text = {0};
+    testing_print(&text, "<log><trace><event>");
     for (int i = 0; i < 60; i++) {
-        size += (size_t)sprintf(text + size, "<string key='a' value='%d'>", i);
+        testing_print(&text, "<string key='a' value='%d'>", i);
     }
     for (int i = 0; i < 60; i++) {
-        size += (size_t)sprintf(text + size, "</string>");
+        testing_print(&text, "</string>");
     }
-    size += (size_t)sprintf(text + size, "</event><event/></trace></log>");
-    assert_int_equal(testing_open(&t, ROWS_XES, text, size), TRUC_OK);
+    testing_print(&text, "</event><event/></trace></log>");
+    assert_int_equal(testing_open(&t, ROWS_XES, text.data, text.size), TRUC_OK);
     assert_int_equal(testing_next(&t), ROW_BAD);
     testing_why_holds(&t, "nested too deeply");
     assert_int_equal(testing_next(&t), ROW_GOOD);
     testing_close(&t);
+    free(text.data);
 }
 
 static void xes_entities_are_refused(void **state)
 {
     (void)state;
-    fails("<!DOCTYPE log [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;'>]><log><trace><event><string key='x' value='&b;'/>"
+    fails("<!DOCTYPE log [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;'>]><log><trace><event><string key='x' "
+          "value='&b;'/>"
           "</event></trace></log>",
           "declares XML entities");
     fails("<!DOCTYPE log [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><log/>", "declares XML entities");
@@ -211,13 +221,12 @@ static void xes_what_is_not_xes_is_refused(void **state)
 static void xes_huge_tag_is_refused(void **state)
 {
     (void)state;
-    size_t huge = 2 * (size_t)IMPORT_ROW_BYTES_MAX;
-    char *text = malloc(huge + 256);
-    size_t size = (size_t)sprintf(text, "<log><trace><event><string key='a' value='");
-    memset(text + size, 'x', huge);
-    (void)strcpy(text + size + huge, "'/></event></trace></log>");
-    fails(text, "larger than");
-    free(text);
+    struct testing_text text = {0};
+    testing_print(&text, "<log><trace><event><string key='a' value='");
+    testing_fill(&text, 'x', 2 * (size_t)IMPORT_ROW_BYTES_MAX);
+    testing_print(&text, "'/></event></trace></log>");
+    fails(text.data, "larger than");
+    free(text.data);
 }
 
 int main(void)
