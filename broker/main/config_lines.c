@@ -81,6 +81,10 @@ static truc_status node_begins(struct walk *walk, unsigned line)
 
 static truc_status key_begins(struct walk *walk, const char *key, unsigned line)
 {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    if (key[0] == '\0' || key[strspn(key, letters)] != '\0') {
+        return bad(walk, line, "a key must be a plain word");
+    }
     walk->levels[walk->depth - 1].key_next = false;
     extend(walk, key, 0);
     if (config_line_of(&walk->lines, walk->path) != 0) {
