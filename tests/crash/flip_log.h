@@ -7,7 +7,7 @@
 enum { FLIP_BLOCKS = 24, FLIP_ENTRIES_PER_BLOCK = 3, FLIP_ENTRIES = FLIP_BLOCKS * FLIP_ENTRIES_PER_BLOCK };
 
 struct flip_entry {
-    char file[512];
+    char file[640];
     uint64_t offset;     /* of the entry in the file */
     uint32_t size;       /* with directory */
     struct bytes served; /* what a reader gets; owned */

@@ -133,33 +133,40 @@ class DamageTest(unittest.TestCase):
             self.assertEqual((self.everything(), self.all_topics()), (whole, topics))
             self.broker.stop()
 
-    def test_old_segment_cut_short_is_named_and_the_rest_is_served(self):
-        self.publish(170, size=60000)  # some 20 MB: three segments
+    def test_older_segment_cut_short_is_named_and_the_rest_is_served(self):
+        """Not the first one, which says what log this is, nor the newest, which is written to."""
+        self.publish(250, size=60000)  # some 30 MB: four segments
         whole = self.everything()
         self.broker.stop()
         paths = self.segments()
-        self.assertGreaterEqual(len(paths), 3)
-        size = os.path.getsize(paths[0])
-        os.truncate(paths[0], size // 2)
+        self.assertGreaterEqual(len(paths), 4)
+        os.truncate(paths[1], os.path.getsize(paths[1]) // 2)
         self.broker.restart()
         with wire.Client(self.broker.url) as client:
             with self.assertRaises(wire.Refused) as caught:
                 client.read_all("damage.>")
             self.assertEqual(caught.exception.status, wire.DAMAGED)
-            self.assertIn(os.path.basename(paths[0]), caught.exception.message + self.broker.log())
+            self.assertIn(os.path.basename(paths[1]), caught.exception.message + self.broker.log())
             newest = whole[-1]
             self.assertEqual(client.read_all("damage.>", from_position=newest.position), [newest])
         self.publish(3, name="other")
 
-    def test_newest_segment_cut_short_stops_the_start_and_says_why(self):
-        self.publish(60, size=30000)
+    def test_first_or_newest_segment_cut_short_stops_the_start_and_says_why(self):
+        self.publish(170, size=60000)
         self.broker.stop()
-        path = self.segments()[-1]
-        os.truncate(path, 64 << 10)
-        with self.assertRaises(broker.BrokerFailed) as caught:
+        for path in (self.segments()[0], self.segments()[-1]):
+            with open(path, "rb") as file:
+                good = file.read()
+            os.truncate(path, 64 << 10)
+            with self.assertRaises(broker.BrokerFailed) as caught:
+                self.broker.restart()
+            self.assertEqual(self.broker.process.returncode, wire.DAMAGED)
+            self.assertIn(os.path.basename(path), str(caught.exception))
+            with open(path, "wb") as file:  # as from a backup
+                file.write(good)
             self.broker.restart()
-        self.assertEqual(self.broker.process.returncode, wire.DAMAGED)
-        self.assertIn(os.path.basename(path), str(caught.exception))
+            self.assertEqual(len(self.everything()), 170)
+            self.broker.stop()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import unittest
 import broker
 import wire
 
-SIZE = 72 << 20
+SIZE = 256 << 20
 
 
 def can_mount():

@@ -36,8 +36,8 @@ def instant(text, zone_hours):
     if match is None:
         raise ValueError("not a time: %r" % text)
     year, month, day, hour, minute, second, fraction, zone = match.groups()
-    moment = datetime.datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0), tzinfo=datetime.timezone.utc)
-    seconds = int((moment - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)).total_seconds())
+    moment = datetime.datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0))
+    seconds = int((moment - datetime.datetime(1970, 1, 1)).total_seconds())
     if zone is None:
         seconds -= int(zone_hours * 3600)
     elif zone != "Z":
@@ -197,7 +197,8 @@ def compare(paths, records, shape):
 
 
 def is_equal(figures):
-    return figures["rows"] == figures["records"] and not any(figures[name] for name in ("lost", "duplicated", "changed", "reordered"))
+    wrong = ("lost", "duplicated", "changed", "reordered")
+    return figures["rows"] == figures["records"] and not any(figures[name] for name in wrong)
 
 
 def main():
