@@ -2,8 +2,8 @@
 
     demo.py [FILE [IMPORT OPTION...]]
 
-Without FILE the dossiers are invented (dossiers.c). A FILE (CSV, XES or JSON lines, also .gz) is shared between the two departments,
-dossier by dossier; its columns are found by their usual names, or are given as options of `truc import` behind it.
+Without FILE the dossiers are invented (dossiers.c). A FILE (CSV, XES or JSON lines, also .gz) is shared between the two
+departments, dossier by dossier; its columns are found by their usual names, or are given as options of `truc import` behind it.
 Programs come from $TRUC_BIN, else build/release/bin. What is left is build/demo ($TRUC_DEMO_DIR), with the broker's log in it.
 """
 
@@ -51,20 +51,23 @@ class Log:
         self.rows = [sum(1 for _ in import_compare.rows_of(file)) for file in files]
 
 
-# --- what is published -----------------------------------------------------------------------------------------------------------
+# --- what is published ---------------------------------------------------------------------------------------
+
+
+def department_files(extension):
+    return [os.path.join(DEMO, source.split("/", maxsplit=1)[0].replace(".", "-").lower() + extension) for source in DEPARTMENTS]
 
 
 def invented():
     program = os.path.join(DEMO, "dossiers")
     subprocess.run(["cc", "-O1", "-D_GNU_SOURCE", "-o", program, os.path.join(TOP, "tests", "demo", "dossiers.c")], check=True)
-    files = []
-    for source in DEPARTMENTS:
-        agency = source.split("/", maxsplit=1)[0]
-        files.append(os.path.join(DEMO, agency.replace(".", "-").lower() + ".csv"))
-        with open(files[-1], "wb") as file:
-            subprocess.run([program, "--seed", str(SEED), "--dossiers", str(DOSSIERS), "--agency", agency], stdout=file, check=True)
-    options = ["--topic", "dossier.status.{receiver}", "--key", "{dossier}", "--type", "vn.gov.dossier.status", "--time", "{occurred}",
-               "--as", "truc.egov.v1.DossierEvent"]
+    files = department_files(".csv")
+    for source, path in zip(DEPARTMENTS, files):
+        with open(path, "wb") as file:
+            command = [program, "--seed", str(SEED), "--dossiers", str(DOSSIERS), "--agency", source.split("/", maxsplit=1)[0]]
+            subprocess.run(command, stdout=file, check=True)
+    options = ["--topic", "dossier.status.{receiver}", "--key", "{dossier}", "--type", "vn.gov.dossier.status",
+               "--time", "{occurred}", "--as", "truc.egov.v1.DossierEvent"]
     for field in FIELDS:
         name, _, column = field.partition("=")
         options += ["--set", "%s={%s}" % (name, column)]
@@ -74,10 +77,11 @@ def invented():
 def split_csv(path, key, names):
     """Rows go to one department or the other by their dossier, in their order."""
     with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(open(name, "w", encoding="utf-8", newline="")) for name in names]
         writers, homes = None, {}
         for row in import_compare.csv_rows(path):
             if writers is None:
-                writers = [csv.DictWriter(stack.enter_context(open(name, "w", encoding="utf-8", newline="")), list(row)) for name in names]
+                writers = [csv.DictWriter(file, list(row)) for file in files]
                 for writer in writers:
                     writer.writeheader()
             if len(row) == len(writers[0].fieldnames):
@@ -114,7 +118,7 @@ def own(path, options):
             continue
         found = next((column for column in usual if column in columns), None)
         if found is None and name != "topic":
-            raise Failed("%s has none of the usual columns for --%s (%s): give it behind the file, as --%s '{COLUMN}'; there are: %s"
+            raise Failed("%s has none of the usual columns for --%s (%s): give it behind the file, as --%s '{COLUMN}'; it has %s"
                          % (path, name, ", ".join(usual), name, ", ".join(columns)))
         template = "{%s}" % found
         if name == "topic":
@@ -125,17 +129,18 @@ def own(path, options):
         place = re.match(r"\{([^{}|]+)\}$", chosen[chosen.index("--" + name) + 1])
         return place.group(1) if place else None
 
-    names = [os.path.join(DEMO, source.split("/", maxsplit=1)[0].replace(".", "-").lower() + extension) for source in DEPARTMENTS]
+    names = department_files(extension)
     if extension == ".csv":
         split_csv(path, column_of("key"), names)
     elif extension == ".xes":
         split_xes(path, names)
     else:
         split_lines(path, names)
-    return Log(names, chosen, import_compare.Shape(column_of("key"), column_of("time"), column_of("type")), os.path.basename(path))
+    shape = import_compare.Shape(column_of("key"), column_of("time"), column_of("type"))
+    return Log(names, chosen, shape, os.path.basename(path))
 
 
-# --- who publishes and reads ------------------------------------------------------------------------------------------------------
+# --- who publishes and reads -----------------------------------------------------------------------------------
 
 
 class Stage:
@@ -164,8 +169,8 @@ class Stage:
 
     def start_broker(self):
         with self.open_log("trucd") as errors:
-            command = [os.path.join(BIN, "trucd"), "--data", os.path.join(DEMO, "data"), "--config", os.path.join(DEMO, "trucd.yaml"),
-                       "--listen", self.url or "tcp://127.0.0.1:0"]
+            command = [os.path.join(BIN, "trucd"), "--data", os.path.join(DEMO, "data"), "--config",
+                       os.path.join(DEMO, "trucd.yaml"), "--listen", self.url or "tcp://127.0.0.1:0"]
             self.broker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
         line = self.broker.stdout.readline().decode()
         if not line.startswith("ready listen="):
@@ -177,12 +182,14 @@ class Stage:
 
     def start_ministry(self):
         with open(self.live, "wb") as output, self.open_log("ministry") as errors:
-            self.ministry = subprocess.Popen(self.truc(MINISTRY, "tail", ">", "--from", "start", "--json"), stdout=output, stderr=errors)
+            command = self.truc(MINISTRY, "tail", ">", "--from", "start", "--json")
+            self.ministry = subprocess.Popen(command, stdout=output, stderr=errors)
 
     def start_department(self, which):
-        rate = max(self.log.rows[which] / PUBLISHING_S, 0.5)
-        command = self.truc(DEPARTMENTS[which], "--json", "import", self.log.files[which], "--rate", "%.1f" % rate, *self.log.options)
-        with open(os.path.join(DEMO, "department-%d.json" % (which + 1)), "wb") as output, self.open_log("department-%d" % (which + 1)) as errors:
+        rate, name = max(self.log.rows[which] / PUBLISHING_S, 0.5), "department-%d" % (which + 1)
+        command = self.truc(DEPARTMENTS[which], "--json", "import", self.log.files[which], "--rate", "%.1f" % rate)
+        command += self.log.options
+        with open(os.path.join(DEMO, name + ".json"), "wb") as output, self.open_log(name) as errors:
             self.departments[which] = subprocess.Popen(command, stdout=output, stderr=errors)
 
     def seen(self):
@@ -225,7 +232,8 @@ class Stage:
     def finish(self):
         for which, process in enumerate(self.departments):
             if process.wait(timeout=PATIENCE_S) != 0:
-                raise Failed("%s ended with %d: see department-%d.log in %s" % (DEPARTMENTS[which], process.returncode, which + 1, DEMO))
+                raise Failed("%s ended with %d: see department-%d.log in %s"
+                             % (DEPARTMENTS[which], process.returncode, which + 1, DEMO))
         self.wait_seen(sum(self.log.rows))
         self.ministry.terminate()
         self.ministry.wait(timeout=PATIENCE_S)
@@ -234,7 +242,8 @@ class Stage:
         """Replays everything; returns where it is and the digest."""
         path = os.path.join(DEMO, name)
         with open(path, "wb") as output, self.open_log("replay") as errors:
-            subprocess.run(self.truc(source, "replay", ">", "--json", "--digest"), stdout=output, stderr=errors, check=True, timeout=PATIENCE_S)
+            command = self.truc(source, "replay", ">", "--json", "--digest")
+            subprocess.run(command, stdout=output, stderr=errors, check=True, timeout=PATIENCE_S)
         with open(path, "rb") as file:
             last = file.readlines()[-1]
         return path, json.loads(last)["digest"]
@@ -246,7 +255,7 @@ class Stage:
         self.broker.stdout.close()
 
 
-# --- the story --------------------------------------------------------------------------------------------------------------------
+# --- the story --------------------------------------------------------------------------------------------------
 
 
 def say(text=""):
@@ -271,14 +280,16 @@ def check(stage, log):
     figures = import_compare.compare(log.files, records_of(first), log.shape)
     live = import_compare.compare(log.files, records_of(stage.live), log.shape)
     stage.stop_broker()
-    verified = subprocess.run([os.path.join(BIN, "truc"), "log", "verify", os.path.join(DEMO, "data")], capture_output=True, check=False)
+    command = [os.path.join(BIN, "truc"), "log", "verify", os.path.join(DEMO, "data")]
+    verified = subprocess.run(command, capture_output=True, check=False)
+    sound = verified.returncode == 0
     for name, what in (("replayed", figures), ("seen live", live)):
         say("   %-10s %s records: lost %d, duplicated %d, changed %d, out of order %d"
             % (name, "{:,}".format(what["records"]), what["lost"], what["duplicated"], what["changed"], what["reordered"]))
     say("   digest     %s" % digest)
     say("   auditor    %s" % ("the same digest" if digest == second else "ANOTHER DIGEST: " + second))
-    say("   log        %s" % ("verified offline: checksums, chain, digests" if verified.returncode == 0 else verified.stderr.decode().strip()))
-    return figures, (import_compare.is_equal(figures) and import_compare.is_equal(live) and digest == second and verified.returncode == 0)
+    say("   log        %s" % ("verified offline: checksums, chain, digests" if sound else verified.stderr.decode().strip()))
+    return figures, import_compare.is_equal(figures) and import_compare.is_equal(live) and digest == second and sound
 
 
 def shorter(path):
@@ -322,8 +333,8 @@ def play(arguments):
         step(3, "What the ministry has, against the departments' files")
         figures, good = check(stage, log)
         say("\n%s records, %s dossiers, %d topics; lost %d, duplicated %d; %.0f seconds"
-            % ("{:,}".format(figures["records"]), "{:,}".format(figures["keys"]), figures["topics"], figures["lost"], figures["duplicated"],
-               time.monotonic() - stage.began))
+            % ("{:,}".format(figures["records"]), "{:,}".format(figures["keys"]), figures["topics"], figures["lost"],
+               figures["duplicated"], time.monotonic() - stage.began))
     if not good:
         raise Failed("not everything is as it must be; the evidence is in %s" % DEMO)
     tell_next(log)
