@@ -250,9 +250,10 @@ static truc_status write_sequences(struct harvest *harvest, char *why)
 
 truc_status harvest_write(struct harvest *harvest, char *why)
 {
-    truc_status status = harvest->count > 0 ? write_topics(harvest, why) : TRUC_OK;
-    if (status == TRUC_OK) {
-        status = write_sequences(harvest, why);
+    truc_status status = TRUC_OK;
+    if (harvest->count > 0) {
+        status = write_topics(harvest, why);
+        status = status == TRUC_OK ? write_sequences(harvest, why) : status;
     }
     for (size_t i = 0; status == TRUC_OK && i < harvest->ended_count; i++) {
         status = derived_end_producer(harvest->derived, harvest->txn, harvest->ended[i], why);
