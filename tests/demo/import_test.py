@@ -125,7 +125,8 @@ class Import(unittest.TestCase):
                           "H26.16-200605-0002,two,2020-06-05 09:00:00,10\nH26.16-200605-0003,three,2020-06-05 09:00:00,10\n")
         names = self.write("units.csv", 'one,H26.16\ntwo,"Ph\u00f2ng \u0110\u1ea5t \u0111ai"\n')
         _, talk = self.run_import(path, *OPTIONS, "--map", "unit=" + names, "--header", "unit={unit}",
-                                  "--as", "truc.egov.v1.DossierEvent", "--set", "dossier={id}", "--set", "status={st}", "--set", "occurred={at}", expect=BAD_ROW)
+                                  "--as", "truc.egov.v1.DossierEvent", "--set", "dossier={id}", "--set", "status={st}",
+                                  "--set", "occurred={at}", expect=BAD_ROW)
         self.assertIn(":4: column 'unit': 'three' is not in", talk)
         first, second = self.records()
         self.assertEqual((first["topic"], second["topic"]), ("d.H26.16", "d.Phong-Dat-dai"))
@@ -262,8 +263,7 @@ class Import(unittest.TestCase):
             ("x.txt", "a\n1\n", cli.USAGE, "--format"),
             ("empty.csv", "", BAD_ROW, "empty"),
             ("cut.csv.gz", gzip.compress(os.urandom(5000))[:2000], cli.IO, "cut short"),
-            ("bomb.xes", '<!DOCTYPE log [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><log><event><string key="unit" value="&b;"/></event></log>',
-             BAD_ROW, "entities"),
+            ("bomb.xes", '<!DOCTYPE log [<!ENTITY a "aa">]><log><event><string key="unit" value="&a;"/></event></log>', BAD_ROW, "entities"),
             ("cut.xes", XES.replace("%s", "")[:-40], BAD_ROW, "not well-formed"),
         ):
             _, talk = self.run_import(self.write(name, content), expect=expect)
