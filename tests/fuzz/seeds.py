@@ -20,7 +20,7 @@ def keep(target, name, data):
 
 
 for target, files in {"record": ["records"], "batch": ["batches"], "directory": ["directories"], "leaf": ["leaves"],
-                      "entry": ["entries"], "frame": ["hello", "frames"]}.items():
+                      "entry": ["entries"], "block": ["block"], "frame": ["hello", "frames"]}.items():
     for file in files:
         for vector in load(file):
             keep(target, vector["name"], bytes.fromhex(vector["hex"]))

@@ -350,6 +350,40 @@ def entries(make, leaf, batch, directory):
     ])
 
 
+def delta(kind, body):
+    data = struct.pack("<HH", kind, len(body)) + body
+    return data + bytes(-len(data) % 8)
+
+
+def blocks(make, leaf, batch, directory):
+    log = delta(1, bytes.fromhex(LOG_ID) + struct.pack("<Q", 1) + bytes.fromhex(SECRET) + struct.pack("<q", 1591344000000000000)
+                + bytes([8]) + b"H26/prod")
+    topic = delta(2, struct.pack("<IBB", 4, 1, len(TOPIC)) + TOPIC.encode())
+    producer = delta(3, struct.pack("<QIBBB", 7, 3, 1, 13, 6) + b"H26.16/portal" + b"import")
+    first = {"append_time_ns": "1591344000000000000", "previous_chain": bytes(32).hex(), "deltas": log.hex(), "delta_count": 1,
+             "entries": []}
+    entry = {"topic_id": 4, "record_count": 3, "producer_id": "7", "epoch": 3, "first_sequence": "40", "base_offset": "345",
+             "append_time_ns": "1591344000000000002", "leaf": leaf, "batch": batch, "directory": directory}
+    whole = {"block": "431", "first_position": "12", "durable_block": "431", "durable_position": "12",
+             "append_time_ns": "1591344000000000002", "previous_chain": noise("chain", 32).hex(), "deltas": (topic + producer).hex(),
+             "delta_count": 2, "entries": [entry, entry | {"first_sequence": "43", "base_offset": "348",
+                                                           "append_time_ns": "1591344000000000003"}]}
+    good = bytes.fromhex(make.write("block", "", [vector("block", "block", whole)])["block"])
+    flip = lambda at: good[:at] + bytes([good[at] ^ 1]) + good[at + 1:]
+    table, deltas = 160, 160 + 2 * 40
+    entries = deltas + len(topic + producer)
+    make.write("block", "Blocks as the log stores them (docs/format.md, Block and Deltas).", [
+        vector("block 0 of a log", "block", first),
+        vector("block of two entries and two deltas", "block", whole),
+        refused("a flipped bit in the header", "block", flip(20), "DAMAGED", "the header's checksum"),
+        refused("a flipped bit in the chain", "block", flip(100), "DAMAGED", "the header's checksum"),
+        refused("a flipped bit in the table", "block", flip(table + 3), "DAMAGED", "the table's checksum"),
+        refused("a flipped bit in the deltas", "block", flip(deltas + 9), "DAMAGED", "the deltas' checksum"),
+        refused("a flipped bit in an entry", "block", flip(entries + 400), "DAMAGED", "the entry's checksum"),
+        refused("cut short", "block", good[:-8], "DAMAGED", "the block's size"),
+    ])
+
+
 def main():
     make = Maker(sys.argv[1], sys.argv[2])
     by_name = records(make)
@@ -362,6 +396,7 @@ def main():
     leaf = leaves(make, digest)
     digests(make, some, many, header, payload, leaf)
     entries(make, leaf, by_batch["three records"], by_directory["three records"])
+    blocks(make, leaf, by_batch["three records"], by_directory["three records"])
 
 
 if __name__ == "__main__":
