@@ -58,8 +58,8 @@ struct batch_header_fields {
 };
 size_t batch_header_size(const struct batch_header_fields *fields);
 /* Writes prefix and immutable header (BATCH_PREFIX_BYTES + batch_header_size bytes) before a payload of stored_size bytes. */
-void batch_head_write(uint8_t *out, const struct batch_header_fields *fields, enum codec codec, uint32_t stored_size, uint32_t raw_size,
-                      const uint8_t seed[SALT_SEED_BYTES]);
+void batch_head_write(uint8_t *out, const struct batch_header_fields *fields, enum codec codec, uint32_t stored_size,
+                      uint32_t raw_size, const uint8_t seed[SALT_SEED_BYTES]);
 
 /* The raw payload: the stored bytes themselves, or unpacked into *scratch (realloc'd, owned by the caller, *scratch_capacity
  * kept). TRUC_BAD_CODEC, TRUC_NO_MEMORY. */

@@ -36,8 +36,8 @@ void digest_batch_root(struct digest_context *context, const uint8_t seed[SALT_S
 void digest_header(struct digest_context *context, struct bytes immutable_header, uint8_t ret_digest[DIGEST_BYTES]);
 void digest_leaf(struct digest_context *context, struct bytes leaf, uint8_t ret_hash[DIGEST_BYTES]);
 
-/* chain = SHA-256("truc-block-v1\0" || previous chain || block u64 || first position u64 || leaf hashes in order || SHA-256(deltas)).
- * leaf_hashes: entry_count x 32 bytes, contiguous. */
+/* chain = SHA-256("truc-block-v1\0" || previous chain || block u64 || first position u64 || leaf hashes in order ||
+ * SHA-256(deltas)). leaf_hashes: entry_count x 32 bytes, contiguous. */
 void digest_chain(struct digest_context *context, const uint8_t previous[DIGEST_BYTES], uint64_t block, uint64_t first_position,
                   const uint8_t *leaf_hashes, size_t entry_count, struct bytes deltas, uint8_t ret_chain[DIGEST_BYTES]);
 

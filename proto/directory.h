@@ -14,7 +14,15 @@
 #include "status.h"
 
 enum { HASH_SECRET_BYTES = 16 };
-enum directory_column { DIRECTORY_LENGTH, DIRECTORY_KEY, DIRECTORY_TYPE, DIRECTORY_TIME, DIRECTORY_FLAGS, DIRECTORY_EXPIRES, DIRECTORY_COLUMNS };
+enum directory_column {
+    DIRECTORY_LENGTH,
+    DIRECTORY_KEY,
+    DIRECTORY_TYPE,
+    DIRECTORY_TIME,
+    DIRECTORY_FLAGS,
+    DIRECTORY_EXPIRES,
+    DIRECTORY_COLUMNS
+};
 
 /* The keyed hash of a key or type; 0 stands for absent only (a hash of 0 becomes 1). */
 uint64_t directory_hash(const uint8_t secret[HASH_SECRET_BYTES], struct bytes text);
@@ -23,8 +31,8 @@ uint64_t directory_hash(const uint8_t secret[HASH_SECRET_BYTES], struct bytes te
  * *buffer is realloc'd and kept (*capacity) for reuse by the caller, who owns it. *ret_bad (if given) gets the number of the
  * record that is wrong. TRUC_BAD_BATCH (count), TRUC_BAD_RECORD, TRUC_RECORD_TOO_LARGE, TRUC_NO_MEMORY. */
 truc_status directory_build(const uint8_t secret[HASH_SECRET_BYTES], struct bytes raw_payload, uint32_t record_count,
-                            size_t record_bytes_max, uint8_t **buffer, size_t *capacity, struct bytes *ret_directory, uint32_t *ret_bad,
-                            const char **ret_why);
+                            size_t record_bytes_max, uint8_t **buffer, size_t *capacity, struct bytes *ret_directory,
+                            uint32_t *ret_bad, const char **ret_why);
 
 struct directory_view {
     uint32_t record_count;

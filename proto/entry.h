@@ -50,7 +50,8 @@ bool entry_served_next(struct reader *payload, struct entry_view *ret_view, truc
 
 /* Everything a reader can check by itself: leaf and batch agree (topic, count, header digest), records_root holds.
  * Writes the parsed leaf and batch and the raw payload (batch_raw's scratch). TRUC_DAMAGED or TRUC_DIGEST_MISMATCH. */
-truc_status entry_prove(struct digest_context *context, const struct entry_view *view, struct leaf *ret_leaf, struct batch_view *ret_batch,
-                        uint8_t **scratch, size_t *scratch_capacity, struct bytes *ret_raw, const char **ret_why);
+truc_status entry_prove(struct digest_context *context, const struct entry_view *view, struct leaf *ret_leaf,
+                        struct batch_view *ret_batch, uint8_t **scratch, size_t *scratch_capacity, struct bytes *ret_raw,
+                        const char **ret_why);
 
 #endif

@@ -28,10 +28,12 @@ struct frame {
 /* Looks at the front of what arrived. Returns TRUC_OK with *ret_size = bytes of the whole frame (prefix included) as soon as the
  * prefix is there, even when the rest is not (then ret_frame->header.data is NULL); *ret_size = 0 when more prefix is needed.
  * TRUC_FRAME_TOO_LARGE, TRUC_PROTOCOL (kind, flags, sizes that contradict each other): the connection cannot go on. */
-truc_status frame_peek(struct bytes arrived, size_t frame_bytes_max, struct frame *ret_frame, size_t *ret_size, const char **ret_why);
+truc_status frame_peek(struct bytes arrived, size_t frame_bytes_max, struct frame *ret_frame, size_t *ret_size,
+                       const char **ret_why);
 
 /* Writes the 16 bytes of a prefix. */
-void frame_prefix_write(uint8_t out[FRAME_PREFIX_BYTES], enum frame_kind kind, uint64_t request_id, size_t header_size, size_t payload_size);
+void frame_prefix_write(uint8_t out[FRAME_PREFIX_BYTES], enum frame_kind kind, uint64_t request_id, size_t header_size,
+                        size_t payload_size);
 
 /* --- headers: protobuf-c messages, decoded into a capped arena after a pre-scan ------------------------------------------- */
 
@@ -49,7 +51,8 @@ const struct ProtobufCMessageDescriptor *frame_header_descriptor(enum frame_kind
 /* Decodes a header of the given descriptor; the message lives in the arena. The pre-scan refuses nesting beyond 4, more than
  * 4096 fields, duplicates of singular fields, two members of a oneof, strings that are not UTF-8 or hold a zero byte. NULL when
  * malformed or too large: *ret_why. HEADER_ARENA_BYTES are plenty for a request; a page of n bytes decodes within 4 KiB + 16 n. */
-void *frame_header_decode(struct arena *arena, const struct ProtobufCMessageDescriptor *descriptor, struct bytes header, const char **ret_why);
+void *frame_header_decode(struct arena *arena, const struct ProtobufCMessageDescriptor *descriptor, struct bytes header,
+                          const char **ret_why);
 
 /* The frame of a protobuf-c message without payload, or with room for one: writes prefix and header into out and returns their
  * size; 0 when capacity is too small or the header exceeds FRAME_HEADER_BYTES_MAX. */

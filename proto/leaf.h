@@ -1,4 +1,5 @@
-/* leaf.h: the leaf of the log's Merkle tree for one entry, fixed binary layout v1, little-endian. Layer: proto. docs/format.md "Leaf".
+/* leaf.h: the leaf of the log's Merkle tree for one entry, fixed binary layout v1, little-endian. Layer: proto.
+ * docs/format.md "Leaf".
  *
  *    0 u8 version = 1        24 u64 position             112 u8[32] signature digest (0: none)
  *    1 u8 kind = 1 (batch)   32 u64 base offset          144 u8[32] previous leaf hash of the same topic (0: first)

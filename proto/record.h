@@ -46,7 +46,8 @@ struct record_brief {
 enum { RECORD_FLAG_RELATED = 1, RECORD_FLAG_ENCRYPTED = 2, RECORD_FLAG_HEADERS = 4 };
 truc_status record_brief_parse(struct bytes encoded, struct record_brief *ret_brief, const char **ret_why);
 
-/* Exact encoded size of the fields of a view (encoded, header_count and has_encryption are ignored; headers come from the array). */
+/* Exact encoded size of the fields of a view; encoded, header_count and has_encryption are ignored, headers come from the
+ * array. */
 size_t record_encoded_size(const struct record_view *view, const struct record_header *headers, size_t header_count);
 
 /* Encodes in field order into a buffer of at least record_encoded_size bytes; returns the end. */

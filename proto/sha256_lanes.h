@@ -18,6 +18,7 @@ void sha256_lanes_hash(uint8_t tag, const uint8_t *salts, const struct bytes *me
 
 /* One block per lane: state[w][lane] is word w of the lane's chaining value; lanes in `fresh` begin a message, whatever their
  * state was. The seam between scheduling and arithmetic. */
-void sha256_lanes_compress(uint32_t state[SHA256_STATE_WORDS][SHA256_LANES], uint16_t fresh, const uint8_t *const blocks[SHA256_LANES]);
+void sha256_lanes_compress(uint32_t state[SHA256_STATE_WORDS][SHA256_LANES], uint16_t fresh,
+                           const uint8_t *const blocks[SHA256_LANES]);
 
 #endif

@@ -37,8 +37,8 @@ for number, codec in enumerate(("none", "lz4", "zstd")):
             header_size, raw_size = struct.unpack_from("<I8xI", batch, 8)
             keep("codec", vector["name"], bytes([number]) + struct.pack("<H", raw_size) + batch[64 + header_size:])
 
-for number, line in enumerate((b"dossier.>\ndossier.status.H26.16", b"**\nsys.audit", b"*.b.**\na.b", b"a.*.c\na.b.c", b"H26.16/portal\n",
-                               b"a.b\na.b", b".a.>.b\n", b"local/dev\na")):
+for number, line in enumerate((b"dossier.>\ndossier.status.H26.16", b"**\nsys.audit", b"*.b.**\na.b", b"a.*.c\na.b.c",
+                               b"H26.16/portal\n", b"a.b\na.b", b".a.>.b\n", b"local/dev\na")):
     keep("topic", f"line {number}", line)
 
 

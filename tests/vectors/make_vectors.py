@@ -247,7 +247,8 @@ def batches(make, by_name):
                 "topics hold no wildcard"),
         refused("lower-case agency", "batch", raw_batch(header.replace(b"H26.16\x1a", b"h26.16\x1a"), payload), "BAD_SOURCE",
                 "agency codes are upper case"),
-        refused("topic given twice", "batch", raw_batch(header + field(1, b"a"), payload), "BAD_BATCH", "singular fields come once"),
+        refused("topic given twice", "batch", raw_batch(header + field(1, b"a"), payload), "BAD_BATCH",
+                "singular fields come once"),
         refused("represented agency", "batch", raw_batch(header + field(4, b"H26"), payload), "UNSUPPORTED", "reserved"),
         refused("delivery time", "batch", raw_batch(header + b"\x51" + varint(1) + bytes(7), payload), "UNSUPPORTED", "reserved"),
         refused("expected offset 0", "batch", raw_batch(header + b"\x58\x00", payload), "UNSUPPORTED", "reserved"),
@@ -365,7 +366,8 @@ def blocks(make, leaf, batch, directory):
     entry = {"topic_id": 4, "record_count": 3, "producer_id": "7", "epoch": 3, "first_sequence": "40", "base_offset": "345",
              "append_time_ns": "1591344000000000002", "leaf": leaf, "batch": batch, "directory": directory}
     whole = {"block": "431", "first_position": "12", "durable_block": "431", "durable_position": "12",
-             "append_time_ns": "1591344000000000002", "previous_chain": noise("chain", 32).hex(), "deltas": (topic + producer).hex(),
+             "append_time_ns": "1591344000000000002", "previous_chain": noise("chain", 32).hex(),
+             "deltas": (topic + producer).hex(),
              "delta_count": 2, "entries": [entry, entry | {"first_sequence": "43", "base_offset": "348",
                                                            "append_time_ns": "1591344000000000003"}]}
     good = bytes.fromhex(make.write("block", "", [vector("block", "block", whole)])["block"])
