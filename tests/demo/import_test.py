@@ -263,7 +263,8 @@ class Import(unittest.TestCase):
             ("x.txt", "a\n1\n", cli.USAGE, "--format"),
             ("empty.csv", "", BAD_ROW, "empty"),
             ("cut.csv.gz", gzip.compress(os.urandom(5000))[:2000], cli.IO, "cut short"),
-            ("bomb.xes", '<!DOCTYPE log [<!ENTITY a "aa">]><log><event><string key="unit" value="&a;"/></event></log>', BAD_ROW, "entities"),
+            ("bomb.xes", '<!DOCTYPE log [<!ENTITY a "aa">]><log><event><string key="unit" value="&a;"/></event></log>',
+             BAD_ROW, "entities"),
             ("cut.xes", XES.replace("%s", "")[:-40], BAD_ROW, "not well-formed"),
         ):
             _, talk = self.run_import(self.write(name, content), expect=expect)
