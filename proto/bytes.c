@@ -60,8 +60,10 @@ uint64_t reader_varint(struct reader *r)
 
 struct bytes reader_delimited(struct reader *r)
 {
+    enum { LENGTH_BYTES_MAX = 5 }; /* protobuf libraries read no more */
+    const uint8_t *begin = r->at;
     uint64_t size = reader_varint(r);
-    if (r->failed || size > reader_left(r)) {
+    if (r->failed || size > reader_left(r) || r->at - begin > LENGTH_BYTES_MAX) {
         r->failed = true;
         return (struct bytes){NULL, 0};
     }

@@ -52,7 +52,7 @@ uint16_t reader_u16(struct reader *r);
 uint32_t reader_u32(struct reader *r);
 uint64_t reader_u64(struct reader *r);
 uint64_t reader_varint(struct reader *r);            /* at most 10 bytes */
-struct bytes reader_delimited(struct reader *r);     /* varint length, then that many bytes */
+struct bytes reader_delimited(struct reader *r);     /* varint length of at most 5 bytes, then that many bytes */
 
 /* Protobuf varints. varint_put writes at most 10 bytes and returns the end. */
 static inline size_t varint_size(uint64_t v)

@@ -100,6 +100,18 @@ static void delimited_longer_than_what_is_left_fails(void **state)
     assert_false(r.failed);
 }
 
+static void delimited_padded_length_of_six_bytes_fails(void **state)
+{
+    static const uint8_t five[] = {0x81, 0x80, 0x80, 0x80, 0x00, 'x'}, six[] = {0x81, 0x80, 0x80, 0x80, 0x80, 0x00, 'x'};
+    struct reader r = reader_over(bytes_of(five, sizeof five));
+    (void)state;
+    assert_int_equal(reader_delimited(&r).size, 1);
+    assert_false(r.failed);
+    r = reader_over(bytes_of(six, sizeof six));
+    assert_int_equal(reader_delimited(&r).size, 0);
+    assert_true(r.failed);
+}
+
 static void align8_rounds_up(void **state)
 {
     (void)state;
@@ -119,6 +131,7 @@ int main(void)
         cmocka_unit_test(varint_over_64_bits_fails),
         cmocka_unit_test(varint_padded_form_is_read),
         cmocka_unit_test(delimited_longer_than_what_is_left_fails),
+        cmocka_unit_test(delimited_padded_length_of_six_bytes_fails),
         cmocka_unit_test(align8_rounds_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

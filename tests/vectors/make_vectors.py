@@ -192,6 +192,8 @@ def records(make):
         refused("a group", "record", event_bytes + b"\xa3\x01\xa4\x01", "BAD_RECORD", "groups are not accepted"),
         refused("a tag of six bytes", "record", event_bytes + b"\xc5\xf7\xc5\xff\x8f\x00" + bytes(4), "BAD_RECORD",
                 "a tag has at most five bytes"),
+        refused("a length of six bytes", "record", event_bytes + b"\x1a\x81\x80\x80\x80\x80\x00k", "BAD_RECORD",
+                "a length has at most five bytes"),
         refused("cut short", "record", b"\x0a\x05x", "BAD_RECORD", "a length beyond the end"),
         refused("length of 2^64 - 1", "record", b"\x0a" + varint(2**64 - 1) + b"x", "BAD_RECORD", "a length beyond the end"),
     ])
