@@ -1,6 +1,7 @@
 /* Reading through the pool: bounds resolved, entries read whole, slow readers held, memory bounded. On the memory engine. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -18,7 +19,7 @@ struct fixture {
     struct log *log;
     struct reader_pool *pool;
     uint64_t position, offset;
-    unsigned starved;
+    atomic_uint starved;
 };
 
 static truc_status no_topic(void *context, const struct topic_row *row)
@@ -31,7 +32,7 @@ static truc_status no_topic(void *context, const struct topic_row *row)
 static void on_starved(void *context)
 {
     struct fixture *fixture = context;
-    __atomic_fetch_add(&fixture->starved, 1, __ATOMIC_RELAXED);
+    atomic_fetch_add(&fixture->starved, 1);
 }
 
 /* Appends one entry of RECORDS records with so many bytes of data each to topic "a.b". */
@@ -296,13 +297,13 @@ static void memory_used_up_calls_starved_and_goes_on(void **state)
             owners[number - 1] = event.done.owner;
         }
     }
-    for (unsigned tries = 0; __atomic_load_n(&fixture.starved, __ATOMIC_RELAXED) == 0 && tries < 100; tries++) {
+    for (unsigned tries = 0; atomic_load(&fixture.starved) == 0 && tries < 100; tries++) {
         bool closed;
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
         assert_null(mailbox_take(&fixture.mailbox, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec + 100000000, &closed));
     }
-    assert_true(fixture.starved > 0);
+    assert_true(atomic_load(&fixture.starved) > 0);
     reader_pool_give(owners[0]);
     struct core_event event = next_event(&fixture, CORE_READ_DONE);
     reader_pool_give(owners[1]);
