@@ -211,11 +211,11 @@ static void publish_answers_in_splinters_are_put_together(void **state)
 
 /* --- refusals -------------------------------------------------------------------------------------------------------------------- */
 
-/* Refuses a batch that holds a record with the key "bad". */
+/* Refuses a batch that holds a record with the key "the-bad-one". */
 static truc_status judge_bad_key(void *context, const struct batch_view *batch)
 {
     (void)context;
-    return memmem(batch->stored.data, batch->stored.size, "bad", 3) != NULL ? TRUC_BAD_RECORD : TRUC_OK;
+    return memmem(batch->stored.data, batch->stored.size, "the-bad-one", 11) != NULL ? TRUC_BAD_RECORD : TRUC_OK;
 }
 
 static void publish_one_bad_record_fails_alone(void **state)

@@ -82,7 +82,7 @@ static void wait_for(struct seen *seen, size_t count)
     (void)pthread_mutex_unlock(&seen->lock);
 }
 
-/* A broker with `count` numbered records in batches of ten, every hundredth with the key "bad". */
+/* A broker with `count` numbered records in batches of ten, every hundredth with the key "the-bad-one". */
 static struct fake_broker *filled_broker(uint64_t count, size_t size)
 {
     struct fake_broker *broker = fake_broker_start();
@@ -152,7 +152,7 @@ static void read_reverse_limit_key_are_exact(void **state)
     seen_destroy(seen);
 
     seen = seen_create();
-    reader = open_reader(client, seen, topic, kit_options("key", "bad", "from", "position=20", NULL));
+    reader = open_reader(client, seen, topic, kit_options("key", "the-bad-one", "from", "position=20", NULL));
     assert_int_equal(truc_reader_wait(reader, WAIT_MS), TRUC_OK);
     assert_int_equal(seen->count, 8);
     assert_int_equal(seen->numbers[0], 299);

@@ -120,7 +120,7 @@ void kit_publish(truc_producer *producer, const char *topic, uint64_t first, uin
         record.data = data;
         record.data_size = size;
         if (bad_every != 0 && number % bad_every == bad_every - 1)
-            record.key = (truc_text){"bad", 3};
+            record.key = (truc_text){"the-bad-one", 11};
         status = truc_publish(producer, topic, &record, (void *)(uintptr_t)number);
         if (status != TRUC_OK)
             fail_msg("publish %llu: %s", (unsigned long long)number, truc_status_name(status));

@@ -55,9 +55,6 @@ struct link {
     char why[192];
     nng_aio *dial_aio, *send_aio, *receive_aio;
     nng_stream *stream;
-    /* The last connection's, freed at the next dial or behind the dialer: NNG frees a stream later, by another thread, and the dialer
-     * with it if that is gone; in this order the locks show that thread all that was done to the dialer. */
-    nng_stream *closed_stream;
     /* out */
     struct link_out *out_head, *out_tail;
     bool sending, posting;

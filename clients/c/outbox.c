@@ -454,13 +454,21 @@ static truc_status work_sync(struct outbox *outbox, pthread_mutex_t *lock)
     return status;
 }
 
-static truc_status work_trim(struct outbox *outbox, pthread_mutex_t *lock, uint64_t oldest_open)
+/* Whether no record in the oldest segment is open. Asked anew each time: while the lock was given up, records may have come, or all
+ * batches of a producer that failed may have gone although their records stay. */
+static bool may_trim(const struct outbox *outbox, const struct truc_producer *producer)
 {
-    uint64_t oldest = oldest_open == UINT64_MAX ? outbox->tail->number : oldest_open >> 32;
+    if (outbox->head == outbox->tail || !outbox->resumed || producer->state == PRODUCER_FAILED)
+        return false;
+    return producer->age_head == NULL || outbox->head->number < producer->age_head->outbox_first >> 32;
+}
+
+static truc_status work_trim(struct outbox *outbox, pthread_mutex_t *lock, const struct truc_producer *producer)
+{
     truc_status status = TRUC_OK;
 
     outbox->trim_wanted = false;
-    while (status == TRUC_OK && outbox->head != outbox->tail && outbox->head->number < oldest) {
+    while (status == TRUC_OK && may_trim(outbox, producer)) {
         struct outbox_segment *segment = outbox->head;
 
         outbox->head = segment->next;
@@ -492,14 +500,14 @@ static truc_status work_grow(struct outbox *outbox, pthread_mutex_t *lock)
     return TRUC_OK;
 }
 
-truc_status outbox_work(struct outbox *outbox, pthread_mutex_t *lock, uint64_t oldest_open)
+truc_status outbox_work(struct outbox *outbox, struct truc_producer *producer, pthread_mutex_t *lock)
 {
     truc_status status = outbox->failed ? TRUC_INTERNAL : TRUC_OK;
 
     if (status == TRUC_OK && outbox->sync_wanted)
         status = work_sync(outbox, lock);
     if (status == TRUC_OK && outbox->trim_wanted)
-        status = work_trim(outbox, lock, oldest_open);
+        status = work_trim(outbox, lock, producer);
     if (status == TRUC_OK && may_grow(outbox))
         status = work_grow(outbox, lock);
     return status;

@@ -42,9 +42,9 @@ void outbox_want_sync(struct outbox *outbox);
 void outbox_acked(struct outbox *outbox, const char *topic, size_t topic_size, uint64_t next_sequence);
 void outbox_refused(struct outbox *outbox, const char *topic, size_t topic_size, uint64_t sequence, uint32_t count);
 
-/* Client thread: syncs, makes the next segment, deletes those wholly below oldest_open (the place of the oldest open record;
- * UINT64_MAX: none is open). Unlocks meanwhile. Any failure is for good. */
+/* Client thread: syncs, makes the next segment, deletes those in which no record of the producer's is open.
+ * Unlocks meanwhile. Any failure is for good. */
 bool outbox_has_work(const struct outbox *outbox);
-truc_status outbox_work(struct outbox *outbox, pthread_mutex_t *lock, uint64_t oldest_open);
+truc_status outbox_work(struct outbox *outbox, struct truc_producer *producer, pthread_mutex_t *lock);
 
 #endif

@@ -216,7 +216,7 @@ static void outbox_keeps_what_was_not_acknowledged(void **state)
 static truc_status judge_bad(void *context, const struct batch_view *batch)
 {
     (void)context;
-    return memmem(batch->stored.data, batch->stored.size, "bad", 3) != NULL ? TRUC_BAD_RECORD : TRUC_OK;
+    return memmem(batch->stored.data, batch->stored.size, "the-bad-one", 11) != NULL ? TRUC_BAD_RECORD : TRUC_OK;
 }
 
 static void outbox_stays_small_and_forgets_the_refused(void **state)

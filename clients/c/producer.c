@@ -282,8 +282,7 @@ static void step_outbox(struct truc_producer *producer)
     if (producer->outbox == NULL || producer->state == PRODUCER_FAILED || !outbox_has_work(producer->outbox))
         return;
     producer->stepping = true;
-    status = outbox_work(producer->outbox, &producer->client->lock,
-                         producer->age_head != NULL ? producer->age_head->outbox_first : UINT64_MAX);
+    status = outbox_work(producer->outbox, producer, &producer->client->lock);
     producer->stepping = false;
     (void)pthread_cond_broadcast(&producer->client->changed);
     if (status != TRUC_OK) {
