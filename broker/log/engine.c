@@ -7,7 +7,7 @@
 
 #include "broker/log/base.h"
 
-enum { SEGMENT_BYTES_DEFAULT = 1 << 30, SEGMENT_BYTES_MIN = 8 << 20, INDEX_FLUSH_BYTES_DEFAULT = 64 << 20, SEGMENTS_OPEN_DEFAULT = 16 };
+enum { SEGMENT_BYTES_DEFAULT = 1 << 30, SEGMENT_BYTES_MIN = 8 << 20, INDEX_FLUSH_BYTES_DEFAULT = 256 << 20, SEGMENTS_OPEN_DEFAULT = 16 };
 
 void log_why(char *why, const char *format, ...)
 {

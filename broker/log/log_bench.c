@@ -3,11 +3,13 @@
  *   log_bench DIR commits MIB        commits of 1 and 4 MiB into a new log, against pwrite+fdatasync into a growing file
  *   log_bench DIR small COUNT        commits of one entry: percentiles
  *   log_bench DIR topics MIB COUNT   commits of 100-record batches: one topic, then COUNT topics; then reading of one of them
+ *   log_bench DIR many MIB COUNT     the second half of that
  *   log_bench DIR read MIB           sequential reading
  *   log_bench DIR open MIB           writes, dies without closing, and measures the next opening */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,6 +46,31 @@ static long rss_anon(void)
         (void)fclose(file);
     }
     return value;
+}
+
+/* Processor seconds of this process so far. */
+static double cpu_s(void)
+{
+    struct rusage usage;
+    (void)getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+}
+
+/* Bytes that it has had written to the device so far. */
+static double written_mb(void)
+{
+    char line[256];
+    unsigned long long value = 0;
+    FILE *file = fopen("/proc/self/io", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "write_bytes: %llu", &value) == 1) {
+            break;
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return (double)value / 1e6;
 }
 
 static struct log *open_log(const char *directory)
@@ -155,7 +182,7 @@ static double commit_rate(const char *directory, uint64_t chunk, uint64_t total,
     struct log_draft draft = load_draft(&load, chunk, 100);
     struct log_head head = log_head(log);
     uint64_t first = log_usage(log).bytes;
-    double begin = now_s(), worst = 0;
+    double begin = now_s(), worst = 0, cpu = cpu_s(), written = written_mb();
     while (log_usage(log).bytes - first < total) {
         double start = now_s();
         load_commit(&load, &draft, &head);
@@ -164,6 +191,9 @@ static double commit_rate(const char *directory, uint64_t chunk, uint64_t total,
     double took = now_s() - begin, rate = (double)(log_usage(log).bytes - first) / 1e6 / took;
     printf("%-16s commits of %4.1f MiB: %6.0f MB/s, %8.0f record/s, worst %6.1f ms, RssAnon %ld KiB\n", label, (double)chunk / (double)MIB, rate,
            (double)head.record_count / took, worst * 1e3, rss_anon());
+    double mb = (double)(log_usage(log).bytes - first) / 1e6;
+    printf("%-16s per MB of log: %.2f ms of processor, %.2f MB written to the device\n", label, (cpu_s() - cpu) * 1e3 / mb,
+           (written_mb() - written) / mb);
     maker_fini(&load.maker);
     free(load.next_offsets);
     begin = now_s();
@@ -283,6 +313,8 @@ int main(int argc, char **argv)
         read_all(log, "bench.topic.of.some.length.7", "one of many");
         read_all(log, "bench.topic.of.some.length.8", "one of many");
         log_close(log);
+    } else if (strcmp(what, "many") == 0) {
+        (void)commit_rate(directory, 2 * MIB, n * MIB, topics, "many");
     } else if (strcmp(what, "read") == 0) {
         (void)commit_rate(directory, 4 * MIB, n * MIB, 10, "all");
         struct log *log = open_log(path);

@@ -8,7 +8,7 @@
 #include "broker/log/lmdb/lmdb.h"
 #include "broker/log/lmdb/merge.h"
 
-enum { LAG_FLUSHES = 8, RETRY_SECONDS = 1 };
+enum { FLUSH_ENTRIES = 65536, LAG_FLUSHES = 3, RETRY_SECONDS = 1 };
 
 struct indexer {
     struct lmdb_log *log;
@@ -20,7 +20,7 @@ struct indexer {
     pthread_mutex_t lock;       /* what follows */
     pthread_cond_t work, progress;
     struct derived_mark mark;
-    uint64_t log_bytes;
+    uint64_t log_bytes, log_position;
     bool stop, failing, distrusted;
 };
 
@@ -190,13 +190,16 @@ truc_status indexer_open(struct lmdb_log *log, struct indexer **ret_indexer, cha
         return status;
     }
     indexer->log_bytes = indexer->mark.bytes;
+    indexer->log_position = indexer->mark.position;
     *ret_indexer = indexer;
     return TRUC_OK;
 }
 
-static bool behind(const struct indexer *indexer)
+/* Whether derived data is so many flushes behind the log: by bytes, or by entries where these are small. */
+static bool behind(const struct indexer *indexer, uint64_t flushes)
 {
-    return indexer->log_bytes - indexer->mark.bytes >= indexer->log->index_flush_bytes;
+    return indexer->log_bytes - indexer->mark.bytes >= flushes * indexer->log->index_flush_bytes ||
+           indexer->log_position - indexer->mark.position >= flushes * FLUSH_ENTRIES;
 }
 
 /* A step failed: on a full disk the ballast makes room for once; then it is tried again now and then. */
@@ -226,7 +229,7 @@ static void *run(void *argument)
     bool merging = true;
     pthread_mutex_lock(&indexer->lock);
     while (!indexer->stop) {
-        bool due = behind(indexer);
+        bool due = behind(indexer, 1);
         if (!due && !merging) {
             pthread_cond_wait(&indexer->work, &indexer->lock);
             continue;
@@ -303,15 +306,15 @@ struct derived_mark indexer_mark(struct indexer *indexer)
 
 struct derived *indexer_derived(struct indexer *indexer) { return indexer->derived; }
 
-void indexer_committed(struct indexer *indexer, uint64_t bytes)
+void indexer_committed(struct indexer *indexer, uint64_t bytes, uint64_t position)
 {
     pthread_mutex_lock(&indexer->lock);
     indexer->log_bytes = bytes;
-    if (behind(indexer)) {
+    indexer->log_position = position;
+    if (behind(indexer, 1)) {
         pthread_cond_signal(&indexer->work);
     }
-    while (!indexer->failing && !indexer->stop &&
-           indexer->log_bytes - indexer->mark.bytes >= LAG_FLUSHES * indexer->log->index_flush_bytes) {
+    while (!indexer->failing && !indexer->stop && behind(indexer, LAG_FLUSHES)) {
         pthread_cond_wait(&indexer->progress, &indexer->lock);
     }
     pthread_mutex_unlock(&indexer->lock);

@@ -24,7 +24,7 @@ void indexer_distrust(struct indexer *indexer);
 struct derived_mark indexer_mark(struct indexer *indexer);
 struct derived *indexer_derived(struct indexer *indexer);
 
-/* Before a commit: so many bytes in blocks are durable and readable. */
-void indexer_committed(struct indexer *indexer, uint64_t bytes);
+/* Before a commit: so many bytes in blocks, and positions, are durable and readable. */
+void indexer_committed(struct indexer *indexer, uint64_t bytes, uint64_t position);
 
 #endif

@@ -50,7 +50,7 @@ static truc_status lmdb_commit(struct log *base, const struct log_draft *draft, 
     uint64_t size = block_size(draft);
     bool roll = false;
     if (log->indexer != NULL) { /* not yet at block 0 */
-        indexer_committed(log->indexer, base->bytes);
+        indexer_committed(log->indexer, base->bytes, place->first_position);
     }
     truc_status status = spare_reserve(log->spare, size, &roll, why);
     if (status == TRUC_OK && roll) {
