@@ -103,6 +103,18 @@ static truc_status client_options(struct cli_context *context, truc_options *opt
     return status;
 }
 
+/* The library's reason mostly names the URL already. */
+static void print_open_failure(struct cli_context *context, truc_status status, const char *why)
+{
+    const char *url = context->globals.url != NULL ? context->globals.url : TRUC_URL_DEFAULT;
+    why = why != NULL ? why : truc_status_text(status);
+    if (strstr(why, url) != NULL) {
+        cli_error(context, status, "%s", why);
+    } else {
+        cli_error(context, status, "%s: %s", url, why);
+    }
+}
+
 truc_status cli_client(struct cli_context *context, truc_client **ret_client)
 {
     truc_options *options = NULL;
@@ -122,8 +134,7 @@ truc_status cli_client(struct cli_context *context, truc_client **ret_client)
     }
     status = truc_client_open(options, &context->client, &why);
     if (status != TRUC_OK) {
-        cli_error(context, status, "%s: %s", context->globals.url != NULL ? context->globals.url : TRUC_URL_DEFAULT,
-                  why != NULL ? why : truc_status_text(status));
+        print_open_failure(context, status, why);
         context->client = NULL;
         goto done;
     }

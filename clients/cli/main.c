@@ -1,5 +1,6 @@
 /* main.c: from a command line to one verb, and from its status to the exit code. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,8 +155,21 @@ static truc_status run(struct cli_context *context, int argc, char **argv)
     return run_verb(context, verb, argc - (int)words, argv + words);
 }
 
+/* A standard descriptor that was closed would be given to the next socket, and answers would be written into it. In its stead
+ * stands one that fails as a closed one does: the read end where writing is asked for, and the reverse. */
+static void fill_standard_descriptors(void)
+{
+    for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; descriptor++) {
+        if (fcntl(descriptor, F_GETFD) == -1) {
+            /* the lowest free number is this one; when even that fails there is nothing left to protect */
+            (void)!open("/dev/null", descriptor == STDOUT_FILENO ? O_RDONLY : O_WRONLY);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_descriptors();
     struct cli_context context = {.talking = isatty(STDERR_FILENO) == 1, .now_ns = timestamp_now()};
     /* A reader that goes away shows as EPIPE, which ends the run with CANCELLED and without a word. */
     signal(SIGPIPE, SIG_IGN);

@@ -1,6 +1,7 @@
 #include "clients/cli/output.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -214,4 +215,10 @@ truc_status out_flush(struct out *out)
     }
     out->size = 0;
     return out->status;
+}
+
+bool out_reader_gone(const struct out *out)
+{
+    struct pollfd descriptor = {.fd = out->descriptor};
+    return poll(&descriptor, 1, 0) == 1 && (descriptor.revents & (POLLERR | POLLHUP)) != 0;
 }

@@ -42,4 +42,7 @@ void out_json_line(struct out *out, json_t *take_value);
 /* Writes what is buffered. */
 truc_status out_flush(struct out *out);
 
+/* Whether whoever read the descriptor's pipe or socket is gone, without writing: for streams that may be silent for long. */
+bool out_reader_gone(const struct out *out);
+
 #endif

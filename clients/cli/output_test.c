@@ -107,12 +107,34 @@ static void flush_closed_pipe_is_cancelled(void **state)
     assert_int_equal(pipe(ends), 0);
     close(ends[0]);
     out_init(&out, ends[1]);
+    assert_true(out_reader_gone(&out));
     out_text(&out, "x");
     assert_int_equal(out_flush(&out), TRUC_CANCELLED);
     out_text(&out, "dropped");
     assert_int_equal(out.size, 0);
     assert_int_equal(out_flush(&out), TRUC_CANCELLED);
     close(ends[1]);
+    out_fini(&out);
+}
+
+static void reader_gone_is_told_without_writing(void **state)
+{
+    struct out out;
+    int ends[2];
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    out_init(&out, ends[1]);
+    assert_false(out_reader_gone(&out));
+    close(ends[0]);
+    assert_true(out_reader_gone(&out));
+    close(ends[1]);
+    out.descriptor = -1;
+    assert_false(out_reader_gone(&out));
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    out.descriptor = fileno(file);
+    assert_false(out_reader_gone(&out));
+    fclose(file);
     out_fini(&out);
 }
 
@@ -137,7 +159,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_and_hex_match_printf),   cmocka_unit_test(base64_matches_rfc4648),
         cmocka_unit_test(json_string_matches_jansson),    cmocka_unit_test(json_line_is_compact_and_ordered),
-        cmocka_unit_test(flush_closed_pipe_is_cancelled), cmocka_unit_test(flush_full_device_is_io),
+        cmocka_unit_test(flush_closed_pipe_is_cancelled), cmocka_unit_test(reader_gone_is_told_without_writing),
+        cmocka_unit_test(flush_full_device_is_io),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,23 +5,14 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "clients/cli/json_text.h"
-#include "proto/limits.h"
+#include "clients/cli/pub_record.h"
 #include "proto/topic.h"
-#include "proto/utf8.h"
 
 enum { READ_BYTES = 256 * 1024 };
-
-struct pub_options {
-    const char *key, *type, *content_type, *schema, *id, *correlation, *producer, *evidence, *codec;
-    struct cli_list headers;
-    struct cli_time time;
-    bool lines;
-};
 
 static const char *const evidence_choices[] = {"topic", "record", "batch", NULL};
 static const char *const codec_choices[] = {"none", "lz4", "zstd", NULL};
@@ -50,132 +41,21 @@ static const struct cli_option options[] = {
 struct pub {
     struct cli_context *context;
     const struct pub_options *options;
-    const char *topic, *path; /* path "-": standard input */
+    const char *topic, *path; /* path NULL: standard input */
+    const char *name;         /* of the input, for people */
     int descriptor;
-    char *key;            /* NFC, owned */
-    truc_header *headers; /* owned; texts borrowed from argv */
-    uint8_t id[RECORD_ID_BYTES_MAX];
-    truc_record record; /* what is the same for every record */
-    struct out scratch; /* for looking whether a payload is JSON */
+    struct pub_record record; /* what is the same for every record */
+    struct out scratch;       /* for looking whether a payload is JSON */
     truc_producer *producer;
     struct pub_tally tally;
     uint64_t sent; /* records handed to libtruc */
 };
 
-/* --- what was asked for --------------------------------------------------------------------------------------------------- */
-
-static truc_status check_text(struct pub *pub, const char *option, const char *text, size_t bytes_max, truc_text *ret_text)
-{
-    size_t size = strlen(text);
-    if (!utf8_valid(bytes_of(text, size))) {
-        return cli_error(pub->context, TRUC_BAD_RECORD, "--%s is not valid UTF-8", option);
-    }
-    if (size > bytes_max) {
-        return cli_error(pub->context, TRUC_BAD_RECORD, "--%s is %zu bytes long; %zu are allowed", option, size, bytes_max);
-    }
-    *ret_text = (truc_text){text, size};
-    return TRUC_OK;
-}
-
-static truc_status fill_headers(struct pub *pub)
-{
-    const struct cli_list *list = &pub->options->headers;
-    if (list->count == 0) {
-        return TRUC_OK;
-    }
-    if (list->count > RECORD_HEADERS_MAX) {
-        return cli_error(pub->context, TRUC_BAD_RECORD, "%zu headers; a record holds at most %d", list->count, RECORD_HEADERS_MAX);
-    }
-    pub->headers = calloc(list->count, sizeof *pub->headers);
-    if (pub->headers == NULL) {
-        return cli_error(pub->context, TRUC_NO_MEMORY, "the headers");
-    }
-    for (size_t i = 0; i < list->count; i++) {
-        const char *equals = strchr(list->items[i], '=');
-        truc_text whole;
-        if (equals == NULL || equals == list->items[i]) {
-            return cli_error(pub->context, TRUC_USAGE, "--header takes NAME=VALUE, not '%s'", list->items[i]);
-        }
-        truc_status status = check_text(pub, "header", list->items[i], 2 * RECORD_TEXT_BYTES_MAX, &whole);
-        if (status != TRUC_OK) {
-            return status;
-        }
-        pub->headers[i].name = (truc_text){whole.data, (size_t)(equals - whole.data)};
-        status = check_text(pub, "header", equals + 1, RECORD_TEXT_BYTES_MAX, &pub->headers[i].value);
-        if (status != TRUC_OK) {
-            return status;
-        }
-        if (pub->headers[i].name.size > RECORD_TEXT_BYTES_MAX) {
-            return cli_error(pub->context, TRUC_BAD_RECORD, "--header: a name is longer than %d bytes", RECORD_TEXT_BYTES_MAX);
-        }
-    }
-    pub->record.headers = pub->headers;
-    pub->record.header_count = list->count;
-    return TRUC_OK;
-}
-
-static truc_status fill_key_and_id(struct pub *pub)
-{
-    const struct pub_options *given = pub->options;
-    if (given->key != NULL) {
-        const char *why = "";
-        size_t size = 0;
-        truc_status status = cli_key_normalise(bytes_of_text(given->key), &pub->key, &size, &why);
-        if (status != TRUC_OK) {
-            return cli_error(pub->context, status, "--key: %s", why);
-        }
-        pub->record.key = (truc_text){pub->key, size};
-    }
-    if (given->id != NULL) {
-        size_t size = 0;
-        if (given->lines) {
-            return cli_error(pub->context, TRUC_USAGE, "--id names one record and cannot stand with --lines");
-        }
-        if (cli_id_parse(given->id, pub->id, &size) != TRUC_OK) {
-            return cli_error(pub->context, TRUC_USAGE, "--id takes a UUID, hex:DIGITS or a text of at most %d bytes",
-                             RECORD_ID_BYTES_MAX);
-        }
-        pub->record.id = (truc_text){(const char *)pub->id, size};
-    }
-    return TRUC_OK;
-}
-
-static truc_status fill_record(struct pub *pub)
-{
-    const struct pub_options *given = pub->options;
-    const struct {
-        const char *option, *text;
-        size_t bytes_max;
-        truc_text *field;
-    } texts[] = {
-        {"type", given->type, RECORD_TYPE_BYTES_MAX, &pub->record.type},
-        {"content-type", given->content_type, RECORD_TEXT_BYTES_MAX, &pub->record.content_type},
-        {"schema", given->schema, RECORD_TEXT_BYTES_MAX, &pub->record.schema},
-        {"correlation", given->correlation, RECORD_TEXT_BYTES_MAX, &pub->record.correlation_id},
-    };
-    const char *why = "";
-    truc_status status = topic_check(bytes_of_text(pub->topic), &why);
-    if (status != TRUC_OK) {
-        return cli_error(pub->context, status, "'%.300s': %s", pub->topic, why);
-    }
-    for (size_t i = 0; status == TRUC_OK && i < CLI_COUNT(texts); i++) {
-        if (texts[i].text != NULL) {
-            status = check_text(pub, texts[i].option, texts[i].text, texts[i].bytes_max, texts[i].field);
-        }
-    }
-    if (status == TRUC_OK) {
-        status = fill_key_and_id(pub);
-    }
-    if (status == TRUC_OK) {
-        status = fill_headers(pub);
-    }
-    pub->record.time_ns = given->time.given ? given->time.ns : 0;
-    return status;
-}
+/* --- input and producer --------------------------------------------------------------------------------------------------- */
 
 static truc_status open_input(struct pub *pub)
 {
-    if (strcmp(pub->path, "-") == 0) {
+    if (pub->path == NULL) {
         pub->descriptor = STDIN_FILENO;
         if (isatty(STDIN_FILENO) == 1) {
             cli_note(pub->context, "reading from the terminal; Ctrl-D ends it");
@@ -260,7 +140,7 @@ static bool looks_like_json(struct pub *pub, struct bytes data)
 static truc_status publish(struct pub *pub, struct bytes data)
 {
     static const char json[] = "application/json";
-    truc_record record = pub->record;
+    truc_record record = pub->record.record;
     uint64_t seen = 0;
     record.data = data.data;
     record.data_size = data.size;
@@ -296,7 +176,7 @@ static truc_status read_some(struct pub *pub, char *to, size_t room, size_t *ret
             return TRUC_OK;
         }
         if (errno != EINTR) {
-            return cli_error(pub->context, TRUC_IO, "%s: %s", pub->path, strerror(errno));
+            return cli_error(pub->context, TRUC_IO, "%s: %s", pub->name, strerror(errno));
         }
         if (cli_stopped()) {
             return TRUC_CANCELLED;
@@ -306,7 +186,7 @@ static truc_status read_some(struct pub *pub, char *to, size_t room, size_t *ret
 
 static truc_status too_large(struct pub *pub, const char *what)
 {
-    return cli_error(pub->context, TRUC_RECORD_TOO_LARGE, "%s: %s is longer than %d bytes", pub->path, what, RECORD_BYTES_MAX);
+    return cli_error(pub->context, TRUC_RECORD_TOO_LARGE, "%s: %s is longer than %d bytes", pub->name, what, RECORD_BYTES_MAX);
 }
 
 /* The whole input is one record. Its size is only known at its end, so at most RECORD_BYTES_MAX are ever held. */
@@ -319,7 +199,7 @@ static truc_status publish_whole(struct pub *pub)
     while (status == TRUC_OK && size > 0) {
         char *room = out_room(&input, READ_BYTES);
         if (room == NULL) {
-            status = cli_error(pub->context, TRUC_NO_MEMORY, "%s", pub->path);
+            status = cli_error(pub->context, TRUC_NO_MEMORY, "%s", pub->name);
         } else if ((status = read_some(pub, room, READ_BYTES, &size)) == TRUC_OK) {
             input.size += size;
             if (input.size > RECORD_BYTES_MAX) {
@@ -328,7 +208,7 @@ static truc_status publish_whole(struct pub *pub)
         }
     }
     if (status == TRUC_OK && input.size == 0) {
-        cli_note(pub->context, "%s is empty: the record has no data", pub->path);
+        cli_note(pub->context, "%s is empty: the record has no data", pub->name);
     }
     if (status == TRUC_OK) {
         status = publish(pub, bytes_of(input.data, input.size));
@@ -362,7 +242,7 @@ static truc_status publish_lines(struct pub *pub)
     while (status == TRUC_OK && size > 0 && !cli_stopped()) {
         char *room = out_room(&input, READ_BYTES);
         if (room == NULL) {
-            status = cli_error(pub->context, TRUC_NO_MEMORY, "%s", pub->path);
+            status = cli_error(pub->context, TRUC_NO_MEMORY, "%s", pub->name);
         } else if ((status = read_some(pub, room, READ_BYTES, &size)) == TRUC_OK) {
             input.size += size;
             status = publish_complete_lines(pub, &input);
@@ -421,6 +301,10 @@ static truc_status report(struct pub *pub, truc_status status)
     if (tally->created) {
         cli_note(context, "created topic %s", pub->topic);
     }
+    if (status == TRUC_CANCELLED) {
+        cli_note(context, "interrupted: %" PRIu64 " of %" PRIu64 " records are acknowledged", tally->stored + tally->duplicates,
+                 pub->sent);
+    }
     if (context->globals.json) {
         return status;
     }
@@ -439,18 +323,25 @@ static truc_status report(struct pub *pub, truc_status status)
 
 static truc_status run(struct cli_context *context, const void *given, char *const *operands, size_t operand_count)
 {
+    const char *why = "";
+    bool from_file = operand_count > 1 && strcmp(operands[1], "-") != 0;
     struct pub pub = {.context = context,
                       .options = given,
                       .topic = operands[0],
-                      .path = operand_count > 1 ? operands[1] : "-",
-                      .descriptor = -1,
-                      .record = TRUC_RECORD_INIT};
+                      .path = from_file ? operands[1] : NULL,
+                      .name = from_file ? operands[1] : "standard input",
+                      .descriptor = -1};
     truc_status status = pub_tally_init(&pub.tally, context);
     if (status != TRUC_OK) {
         return cli_error(context, status, "a lock");
     }
     out_init(&pub.scratch, -1);
-    status = fill_record(&pub);
+    status = topic_check(bytes_of_text(pub.topic), &why);
+    if (status != TRUC_OK) {
+        cli_error(context, status, "'%.300s': %s", pub.topic, why);
+        goto done;
+    }
+    status = pub_record_fill(context, given, &pub.record);
     if (status == TRUC_OK) {
         status = open_input(&pub);
     }
@@ -462,8 +353,10 @@ static truc_status run(struct cli_context *context, const void *given, char *con
     }
     cli_catch_stop();
     status = pub.options->lines ? publish_lines(&pub) : publish_whole(&pub);
-    truc_status settled = settle(&pub);
-    status = status != TRUC_OK ? status : settled;
+    if (status != TRUC_TIMED_OUT) { /* else it has been waited for already, in vain */
+        truc_status settled = settle(&pub);
+        status = status != TRUC_OK ? status : settled;
+    }
     truc_producer_close(pub.producer, 0);
     if (status == TRUC_OK && cli_stopped()) {
         status = TRUC_CANCELLED;
@@ -474,8 +367,7 @@ done:
         close(pub.descriptor);
     }
     out_fini(&pub.scratch);
-    free(pub.headers);
-    free(pub.key);
+    pub_record_fini(&pub.record);
     pub_tally_fini(&pub.tally);
     return status;
 }

@@ -10,7 +10,9 @@ struct pub_tally {
     struct cli_context *context;
     pthread_mutex_t lock;   /* everything below; also guards context->out while deliveries may come */
     pthread_cond_t changed; /* some were delivered */
-    uint64_t delivered, stored, duplicates;
+    uint64_t delivered;     /* all outcomes */
+    uint64_t stored;        /* with a known place */
+    uint64_t duplicates;    /* stored by an earlier try, their place forgotten */
     uint64_t first_offset, last_offset, position;
     uint32_t index;
     bool created;

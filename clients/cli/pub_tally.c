@@ -68,7 +68,6 @@ static void count_delivery(struct pub_tally *tally, const truc_delivery *deliver
         tally->position = delivery->position;
         tally->index = delivery->index;
         tally->created = tally->created || delivery->created;
-        tally->duplicates += delivery->duplicate;
     } else if (delivery->status == TRUC_DUPLICATE) {
         tally->duplicates++;
     } else if (tally->failed == TRUC_OK) {

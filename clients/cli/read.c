@@ -132,13 +132,15 @@ static void echo_bounds(struct cli_context *context, truc_client *client, truc_r
     }
 }
 
-static truc_status wait_for_end(truc_reader *reader)
+/* True when the reader came to its end by itself; false when it was stopped or nobody reads what it shows any more. */
+static bool wait_for_end(const struct out *out, truc_reader *reader)
 {
-    truc_status status;
-    do {
-        status = truc_reader_wait(reader, WAIT_MS);
-    } while (status == TRUC_TIMED_OUT && !cli_stopped());
-    return status;
+    while (truc_reader_wait(reader, WAIT_MS) == TRUC_TIMED_OUT) {
+        if (cli_stopped() || out_reader_gone(out)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static truc_status finish(struct reading *reading, bool ended)
@@ -220,7 +222,7 @@ truc_status read_run(struct cli_context *context, const struct read_request *req
         goto done;
     }
     echo_bounds(context, client, reader, request);
-    bool ended = wait_for_end(reader) != TRUC_TIMED_OUT;
+    bool ended = wait_for_end(&context->out, reader);
     truc_reader_close(reader);
     status = finish(&reading, ended);
     if (status == TRUC_OK && reading.digest != NULL) {

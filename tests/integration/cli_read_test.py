@@ -153,6 +153,13 @@ class ReadTest(unittest.TestCase):
         self.assertEqual(replay.returncode, cli.CANCELLED)
         self.assertNotIn(b"truc:", errors)
 
+    def test_silent_tail_notices_a_closed_pipe(self):
+        read, write = os.pipe()
+        tail = cli.start(self.url, "tail", "never.published", stdout=write, stderr=subprocess.DEVNULL)
+        os.close(write)
+        os.close(read)
+        self.assertEqual(tail.wait(timeout=cli.TIMEOUT_S), cli.CANCELLED)
+
 
 class VerifyTest(unittest.TestCase):
     def test_good_log_holds_and_damaged_one_names_the_place(self):

@@ -91,6 +91,14 @@ class WrongTest(unittest.TestCase):
         self.assertEqual(done.returncode, cli.IO)
         self.assertIn(b"standard output", done.stderr)
 
+    def test_closed_descriptors_are_never_mixed_up_with_sockets(self):
+        for shell, code in (('"$0" pub closed.in <&-', cli.IO), ('echo x | "$0" pub closed.out >&-', cli.IO),
+                            ('echo x | "$0" pub closed.err 2>&-', cli.OK)):
+            with self.subTest(shell):
+                done = subprocess.run(["sh", "-c", shell, cli.TRUC], env=cli.environment(self.url), check=False,
+                                      stdin=subprocess.DEVNULL, capture_output=True, timeout=cli.TIMEOUT_S)
+                self.assertEqual(done.returncode, code, done.stderr)
+
     def test_huge_inputs_are_refused_without_reading_on(self):
         with tempfile.NamedTemporaryFile() as file:
             file.truncate(1 << 40)  # sparse: reading it to its end would take minutes
