@@ -18,7 +18,10 @@ struct writer {
     uint8_t *at;
 };
 
-static void put_u8(struct writer *w, uint8_t value) { *w->at++ = value; }
+static void put_u8(struct writer *w, uint8_t value)
+{
+    *w->at++ = value;
+}
 
 static void put_u32(struct writer *w, uint32_t value)
 {

@@ -55,12 +55,12 @@ struct log {
     const struct log_engine *engine;
     struct log_identity identity;
     struct topics topics;
-    struct digest_context *digests;   /* the log thread's */
-    uint8_t chain[DIGEST_BYTES];      /* of the last block; the log thread's */
-    bool failed;                      /* a commit failed; the log thread's */
-    pthread_mutex_t lock;             /* what follows */
+    struct digest_context *digests; /* the log thread's */
+    uint8_t chain[DIGEST_BYTES];    /* of the last block; the log thread's */
+    bool failed;                    /* a commit failed; the log thread's */
+    pthread_mutex_t lock;           /* what follows */
     struct log_head head;
-    uint64_t bytes;                   /* of blocks */
+    uint64_t bytes; /* of blocks */
     int64_t first_append_ns;
 };
 

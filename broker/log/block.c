@@ -5,7 +5,10 @@
 
 enum { BLOCK_VERSION = 1, CHECKSUM_AT = 152 };
 
-static uint64_t checksum(const uint8_t *data, size_t size) { return XXH3_64bits(data, size); }
+static uint64_t checksum(const uint8_t *data, size_t size)
+{
+    return XXH3_64bits(data, size);
+}
 
 static size_t entries_offset(size_t entry_count, size_t deltas_size)
 {
@@ -151,8 +154,8 @@ struct block_row block_row_at(const struct block_view *view, uint32_t index)
 static truc_status row_bytes(const struct block_view *view, const struct block_row *row, struct bytes *ret_bytes)
 {
     size_t first = (size_t)(view->deltas.data - view->encoded.data) + align8(view->deltas.size);
-    if (row->offset < first || row->offset % 8 != 0 || row->offset > view->encoded.size ||
-        row->size < ENTRY_HEADER_BYTES || row->size > view->encoded.size - row->offset) {
+    if (row->offset < first || row->offset % 8 != 0 || row->offset > view->encoded.size || row->size < ENTRY_HEADER_BYTES ||
+        row->size > view->encoded.size - row->offset) {
         return TRUC_DAMAGED;
     }
     *ret_bytes = bytes_of(view->encoded.data + row->offset, row->size);
@@ -171,8 +174,11 @@ static truc_status parse_layout(struct bytes bytes, struct entry_view *ret_view)
     const uint8_t *body = p + ENTRY_HEADER_BYTES;
     *ret_view = (struct entry_view){
         .entry_size = (uint32_t)bytes.size,
-        .fields = {.topic_id = load_u32(p + 8), .record_count = load_u32(p + 12), .epoch = load_u32(p + 24),
-                   .producer_id = load_u64(p + 16), .first_sequence = load_u64(p + 32)},
+        .fields = {.topic_id = load_u32(p + 8),
+                   .record_count = load_u32(p + 12),
+                   .epoch = load_u32(p + 24),
+                   .producer_id = load_u64(p + 16),
+                   .first_sequence = load_u64(p + 32)},
         .leaf = bytes_of(body, leaf),
         .batch = bytes_of(body + align8(leaf), batch),
         .directory = bytes_of(body + align8(leaf) + align8(batch), directory),

@@ -44,7 +44,7 @@ struct log_draft {
 };
 
 struct block_place {
-    uint64_t block, first_position;         /* of this block */
+    uint64_t block, first_position; /* of this block */
     uint64_t durable_block, durable_position;
     uint8_t previous_chain[DIGEST_BYTES];
 };

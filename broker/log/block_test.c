@@ -16,13 +16,24 @@ static size_t make_block(struct digest_context *digests, uint8_t chain[DIGEST_BY
     struct delta delta = {.kind = DELTA_TOPIC, .topic = {.topic_id = 1, .evidence = EVIDENCE_RECORD, .name = bytes_of_text("t")}};
     size_t deltas_size = delta_write(deltas, &delta);
     struct log_append appends[2] = {
-        {.fields = {1, 3, 1, 9, 0}, .position = 70, .base_offset = 0, .append_time_ns = 1000, .leaf = bytes_of(leaf, sizeof leaf),
-         .batch = bytes_of(batch, sizeof batch), .directory = bytes_of(directory, sizeof directory)},
-        {.fields = {1, 2, 1, 9, 3}, .position = 71, .base_offset = 3, .append_time_ns = 1001, .leaf = bytes_of(leaf, sizeof leaf),
-         .batch = bytes_of(batch, 5), .directory = bytes_of(directory, 8)},
+        {.fields = {1, 3, 1, 9, 0},
+         .position = 70,
+         .base_offset = 0,
+         .append_time_ns = 1000,
+         .leaf = bytes_of(leaf, sizeof leaf),
+         .batch = bytes_of(batch, sizeof batch),
+         .directory = bytes_of(directory, sizeof directory)},
+        {.fields = {1, 2, 1, 9, 3},
+         .position = 71,
+         .base_offset = 3,
+         .append_time_ns = 1001,
+         .leaf = bytes_of(leaf, sizeof leaf),
+         .batch = bytes_of(batch, 5),
+         .directory = bytes_of(directory, 8)},
     };
     struct log_draft draft = {.appends = appends, .append_count = 2, .deltas = bytes_of(deltas, deltas_size), .delta_count = 1};
-    struct block_place place = {.block = 5, .first_position = 70, .durable_block = 5, .durable_position = 70, .previous_chain = {1, 2, 3}};
+    struct block_place place = {
+        .block = 5, .first_position = 70, .durable_block = 5, .durable_position = 70, .previous_chain = {1, 2, 3}};
     size_t size = block_size(&draft);
     assert_true(size <= sizeof buffer);
     memset(buffer, 0xee, sizeof buffer);

@@ -244,7 +244,10 @@ static void verify_of_something_else_is_not_found(void **state)
 
 /* --- no room: a limit on the size of files, in a child ---------------------------------------------------------------------- */
 
-static void notified(void *context) { __atomic_add_fetch((uint32_t *)context, 1, __ATOMIC_SEQ_CST); }
+static void notified(void *context)
+{
+    __atomic_add_fetch((uint32_t *)context, 1, __ATOMIC_SEQ_CST);
+}
 
 static void set_file_limit(uint64_t bytes)
 {

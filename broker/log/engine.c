@@ -7,7 +7,12 @@
 
 #include "broker/log/base.h"
 
-enum { SEGMENT_BYTES_DEFAULT = 1 << 30, SEGMENT_BYTES_MIN = 8 << 20, INDEX_FLUSH_BYTES_DEFAULT = 256 << 20, SEGMENTS_OPEN_DEFAULT = 16 };
+enum {
+    SEGMENT_BYTES_DEFAULT = 1 << 30,
+    SEGMENT_BYTES_MIN = 8 << 20,
+    INDEX_FLUSH_BYTES_DEFAULT = 256 << 20,
+    SEGMENTS_OPEN_DEFAULT = 16
+};
 
 void log_why(char *why, const char *format, ...)
 {
@@ -117,9 +122,9 @@ truc_status log_identity_read(const struct block_view *view, struct log_identity
 truc_status log_write_first_block(struct log *log, char *why)
 {
     const struct log_identity *identity = &log->identity;
-    struct delta delta = {.kind = DELTA_LOG,
-                          .log = {.generation = identity->generation, .created_ns = identity->created_ns,
-                                  .domain = bytes_of_text(identity->domain)}};
+    struct delta delta = {
+        .kind = DELTA_LOG,
+        .log = {.generation = identity->generation, .created_ns = identity->created_ns, .domain = bytes_of_text(identity->domain)}};
     memcpy(delta.log.log_id, identity->log_id, LOG_ID_BYTES);
     memcpy(delta.log.hash_secret, identity->hash_secret, sizeof identity->hash_secret);
     uint8_t deltas[DELTA_BYTES_MAX];
@@ -129,7 +134,10 @@ truc_status log_write_first_block(struct log *log, char *why)
     return log_commit(log, &draft, &head, why);
 }
 
-const struct log_identity *log_identity(const struct log *log) { return &log->identity; }
+const struct log_identity *log_identity(const struct log *log)
+{
+    return &log->identity;
+}
 
 struct log_head log_head(const struct log *log)
 {
@@ -140,7 +148,10 @@ struct log_head log_head(const struct log *log)
     return head;
 }
 
-struct log_capacity log_capacity(const struct log *log) { return log->engine->capacity(log); }
+struct log_capacity log_capacity(const struct log *log)
+{
+    return log->engine->capacity(log);
+}
 
 struct log_usage log_usage(const struct log *log)
 {
@@ -185,8 +196,8 @@ truc_status log_commit(struct log *log, const struct log_draft *draft, struct lo
         return status;
     }
     struct log_head head = log->head; /* only this thread changes it */
-    struct block_place place = {.block = head.block, .first_position = head.position,
-                                .durable_block = head.block, .durable_position = head.position};
+    struct block_place place = {
+        .block = head.block, .first_position = head.position, .durable_block = head.block, .durable_position = head.position};
     memcpy(place.previous_chain, log->chain, DIGEST_BYTES);
     status = log->engine->commit(log, draft, &place, log->chain, why);
     if (status != TRUC_OK) {

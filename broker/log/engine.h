@@ -14,13 +14,13 @@ struct log;        /* an open log */
 struct log_reader; /* a reading of a pattern: what it knows of topics and where it stands; not a snapshot, holds no transaction */
 
 struct log_options {
-    const char *engine;          /* "lmdb" or "memory" */
-    const char *directory;       /* lmdb: created when missing; locked against a second process (TRUC_LOCKED) */
-    const char *domain;          /* of a log that is created; an existing log must have it (TRUC_LOG_MISMATCH) unless NULL */
-    int64_t now_ns;              /* wall clock, stamped into block 0 of a log that is created */
-    uint64_t segment_bytes;      /* 1 GiB by default; 8 MiB at least, always room for the largest commit */
-    uint64_t index_flush_bytes;  /* derived data is written every so many bytes of log (or 65,536 entries); 256 MiB by default */
-    uint32_t segments_open_max;  /* 16 by default */
+    const char *engine;            /* "lmdb" or "memory" */
+    const char *directory;         /* lmdb: created when missing; locked against a second process (TRUC_LOCKED) */
+    const char *domain;            /* of a log that is created; an existing log must have it (TRUC_LOG_MISMATCH) unless NULL */
+    int64_t now_ns;                /* wall clock, stamped into block 0 of a log that is created */
+    uint64_t segment_bytes;        /* 1 GiB by default; 8 MiB at least, always room for the largest commit */
+    uint64_t index_flush_bytes;    /* derived data is written every so many bytes of log (or 65,536 entries); 256 MiB by default */
+    uint32_t segments_open_max;    /* 16 by default */
     void (*notify)(void *context); /* capacity changed; called from an engine's thread; must not call back into the log */
     void *notify_context;
 };
@@ -36,22 +36,22 @@ struct log_identity {
 /* Below it everything is on disk: blocks below `block`, positions below `position`. */
 struct log_head {
     uint64_t block, position;
-    int64_t last_append_ns;      /* 0 when there is no entry */
+    int64_t last_append_ns; /* 0 when there is no entry */
     uint64_t record_count;
 };
 
 struct log_capacity {
-    uint64_t available_bytes;    /* that commits may still take (sum of block_size) before appends must be refused */
-    bool full;                   /* refuse appends now: the next segment could not be made (why tells) */
+    uint64_t available_bytes; /* that commits may still take (sum of block_size) before appends must be refused */
+    bool full;                /* refuse appends now: the next segment could not be made (why tells) */
     char why[128];
 };
 
 struct log_usage {
     const char *engine;
-    uint64_t bytes;              /* of blocks */
+    uint64_t bytes; /* of blocks */
     uint32_t segment_count;
     int64_t first_append_ns;
-    bool durable;                /* false: memory */
+    bool durable; /* false: memory */
 };
 
 void log_options_init(struct log_options *ret_options); /* the defaults above */
@@ -75,10 +75,10 @@ truc_status log_commit(struct log *log, const struct log_draft *draft, struct lo
 /* --- reading ----------------------------------------------------------------------------------------------------------- */
 
 struct log_filter {
-    struct bytes pattern;          /* valid pattern or topic; copied */
-    struct bytes key, type;        /* empty: any. By hash: an entry may come without a true match, never the reverse */
+    struct bytes pattern;                   /* valid pattern or topic; copied */
+    struct bytes key, type;                 /* empty: any. By hash: an entry may come without a true match, never the reverse */
     int64_t event_since_ns, event_until_ns; /* 0: any; of at least one record, [since, until) */
-    struct bytes agency, system;   /* of the source; empty: any */
+    struct bytes agency, system;            /* of the source; empty: any */
 };
 
 truc_status log_reader_create(struct log *log, const struct log_filter *filter, bool reverse, struct log_reader **ret_reader);
@@ -88,15 +88,15 @@ struct log_read {
     /* in: from is the next position to look at, until the exclusive end, at most the durable head;
      * reverse: from is exclusive, going down to until, inclusive */
     uint64_t from, until;
-    uint8_t *out;                  /* served entries (entry.h) are copied here, one after the other */
+    uint8_t *out; /* served entries (entry.h) are copied here, one after the other */
     size_t capacity;
-    uint32_t entries_max;          /* 0: no limit */
+    uint32_t entries_max; /* 0: no limit */
     /* out */
-    size_t size;                   /* bytes written */
+    size_t size; /* bytes written */
     uint32_t entry_count;
     uint64_t record_count;
-    uint64_t next;                 /* from of the next call; == until when the range is exhausted */
-    size_t needed;                 /* when not 0: the next entry alone needs this capacity, nothing was written */
+    uint64_t next; /* from of the next call; == until when the range is exhausted */
+    size_t needed; /* when not 0: the next entry alone needs this capacity, nothing was written */
 };
 
 /* Copies what matches, within bounds: a call looks at no more than some 64 MiB of the log, then returns with next moved on even

@@ -46,7 +46,10 @@ truc_status feed_begin(struct feed *feed, const struct log *log, const uint32_t 
     return TRUC_OK;
 }
 
-void feed_fini(struct feed *feed) { free(feed->buffers); }
+void feed_fini(struct feed *feed)
+{
+    free(feed->buffers);
+}
 
 uint64_t feed_indexed(const struct feed *feed)
 {

@@ -12,7 +12,7 @@ enum { FEED_TOPICS_MAX = 16, FEED_POSTINGS = 64 };
 struct feed_buffer {
     uint32_t topic_id;
     size_t at, count;
-    bool last;          /* the index had no more when this was filled */
+    bool last; /* the index had no more when this was filled */
     uint64_t indexed;
     struct posting postings[FEED_POSTINGS];
 };

@@ -114,8 +114,8 @@ truc_status log_find_time(struct log *log, int64_t t_ns, uint64_t *ret_position,
 }
 
 /* Looks through tables from a position on for the entry of a topic that holds an offset. */
-static truc_status scan_for_offset(struct block_access *access, uint32_t topic_id, uint64_t offset, uint64_t from, uint64_t *ret_position,
-                                   char *why)
+static truc_status scan_for_offset(struct block_access *access, uint32_t topic_id, uint64_t offset, uint64_t from,
+                                   uint64_t *ret_position, char *why)
 {
     struct log_head head = log_head(access->log);
     uint64_t block;
@@ -151,7 +151,8 @@ truc_status log_find_offset(struct log *log, struct bytes topic, uint64_t offset
     }
     if (offset >= row.next_offset) {
         *ret_position = log_head(log).position;
-        log_why(why, "offset %llu is not there yet: the next is %llu", (unsigned long long)offset, (unsigned long long)row.next_offset);
+        log_why(why, "offset %llu is not there yet: the next is %llu", (unsigned long long)offset,
+                (unsigned long long)row.next_offset);
         return TRUC_OUT_OF_RANGE;
     }
     struct block_access access = {.log = log};
@@ -161,8 +162,8 @@ truc_status log_find_offset(struct log *log, struct bytes topic, uint64_t offset
     if (log->engine->posting_of_offset != NULL) {
         truc_status known = log->engine->posting_of_offset(log, row.topic_id, offset, &posting, &indexed);
         struct block_view view;
-        if (known == TRUC_OK && log_block(&access, posting.block, &view, NULL) == TRUC_OK && posting.position >= view.first_position &&
-            posting.position - view.first_position < view.entry_count) {
+        if (known == TRUC_OK && log_block(&access, posting.block, &view, NULL) == TRUC_OK &&
+            posting.position >= view.first_position && posting.position - view.first_position < view.entry_count) {
             struct block_row found = block_row_at(&view, (uint32_t)(posting.position - view.first_position));
             if (found.topic_id == row.topic_id && found.base_offset == posting.base_offset &&
                 offset - found.base_offset < found.record_count) {

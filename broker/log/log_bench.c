@@ -53,7 +53,8 @@ static double cpu_s(void)
 {
     struct rusage usage;
     (void)getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
 }
 
 /* Bytes that it has had written to the device so far. */
@@ -189,8 +190,8 @@ static double commit_rate(const char *directory, uint64_t chunk, uint64_t total,
         worst = now_s() - start > worst ? now_s() - start : worst;
     }
     double took = now_s() - begin, rate = (double)(log_usage(log).bytes - first) / 1e6 / took;
-    printf("%-16s commits of %4.1f MiB: %6.0f MB/s, %8.0f record/s, worst %6.1f ms, RssAnon %ld KiB\n", label, (double)chunk / (double)MIB, rate,
-           (double)head.record_count / took, worst * 1e3, rss_anon());
+    printf("%-16s commits of %4.1f MiB: %6.0f MB/s, %8.0f record/s, worst %6.1f ms, RssAnon %ld KiB\n", label,
+           (double)chunk / (double)MIB, rate, (double)head.record_count / took, worst * 1e3, rss_anon());
     double mb = (double)(log_usage(log).bytes - first) / 1e6;
     printf("%-16s per MB of log: %.2f ms of processor, %.2f MB written to the device\n", label, (cpu_s() - cpu) * 1e3 / mb,
            (written_mb() - written) / mb);
@@ -222,7 +223,8 @@ static void small(const char *directory, size_t count)
         took[i] = now_s() - begin;
     }
     qsort(took, count, sizeof *took, compare_doubles);
-    printf("one entry: p50 %.0f us, p99 %.0f us, max %.0f us\n", took[count / 2] * 1e6, took[count * 99 / 100] * 1e6, took[count - 1] * 1e6);
+    printf("one entry: p50 %.0f us, p99 %.0f us, max %.0f us\n", took[count / 2] * 1e6, took[count * 99 / 100] * 1e6,
+           took[count - 1] * 1e6);
     free(took);
     maker_fini(&load.maker);
     free(load.next_offsets);
@@ -251,8 +253,8 @@ static void read_all(struct log *log, const char *pattern, const char *label)
         read.from = read.next;
     }
     double took = now_s() - begin;
-    printf("%-16s %llu records, %.1f MB, %llu calls in %.2f ms: %.0f MB/s\n", label, (unsigned long long)records, (double)bytes / 1e6,
-           (unsigned long long)calls, took * 1e3, (double)bytes / 1e6 / took);
+    printf("%-16s %llu records, %.1f MB, %llu calls in %.2f ms: %.0f MB/s\n", label, (unsigned long long)records,
+           (double)bytes / 1e6, (unsigned long long)calls, took * 1e3, (double)bytes / 1e6 / took);
     log_reader_destroy(reader);
 }
 

@@ -8,12 +8,12 @@
 #include "proto/directory.h"
 #include "proto/record.h"
 
-#define KIT_CHECK(condition)                                                                                                               \
-    do {                                                                                                                                   \
-        if (!(condition)) {                                                                                                                \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                                                        \
-            abort();                                                                                                                       \
-        }                                                                                                                                  \
+#define KIT_CHECK(condition)                                                                                                       \
+    do {                                                                                                                           \
+        if (!(condition)) {                                                                                                        \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                                                \
+            abort();                                                                                                               \
+        }                                                                                                                          \
     } while (0)
 
 char *kit_directory(void)
@@ -68,8 +68,10 @@ void maker_init(struct maker *maker, struct log *log)
     *maker = (struct maker){.log = log, .producer_id = 1, .clock_ns = 1700000000000000000, .digests = digest_context_create()};
     maker->topics = calloc(KIT_TOPICS_MAX, sizeof *maker->topics);
     KIT_CHECK(maker->digests != NULL && maker->topics != NULL);
-    struct delta producer = {.kind = DELTA_PRODUCER, .producer = {.producer_id = 1, .epoch = 1, .named = true,
-                                                                  .scope = bytes_of_text("H26.16/portal"), .name = bytes_of_text("kit")}};
+    struct delta producer = {
+        .kind = DELTA_PRODUCER,
+        .producer = {
+            .producer_id = 1, .epoch = 1, .named = true, .scope = bytes_of_text("H26.16/portal"), .name = bytes_of_text("kit")}};
     maker_delta(maker, &producer);
 }
 
@@ -94,7 +96,10 @@ void maker_fini(struct maker *maker)
     digest_context_destroy(maker->digests);
 }
 
-void maker_reopen(struct maker *maker, struct log *log) { maker->log = log; }
+void maker_reopen(struct maker *maker, struct log *log)
+{
+    maker->log = log;
+}
 
 void maker_delta(struct maker *maker, const struct delta *delta)
 {
@@ -117,13 +122,16 @@ uint32_t maker_topic(struct maker *maker, const char *name)
     KIT_CHECK(maker->topic_count < KIT_TOPICS_MAX);
     struct kit_topic *topic = &maker->topics[maker->topic_count++];
     (void)snprintf(topic->name, sizeof topic->name, "%s", name);
-    struct delta delta = {.kind = DELTA_TOPIC, .topic = {.topic_id = maker->topic_count, .evidence = EVIDENCE_RECORD, .name = bytes_of_text(topic->name)}};
+    struct delta delta = {
+        .kind = DELTA_TOPIC,
+        .topic = {.topic_id = maker->topic_count, .evidence = EVIDENCE_RECORD, .name = bytes_of_text(topic->name)}};
     maker_delta(maker, &delta);
     return maker->topic_count;
 }
 
 /* Records one after the other in the payload's form. */
-static uint8_t *make_payload(uint32_t record_count, size_t data_bytes, const char *key, int64_t event_ns, uint64_t first_id, size_t *ret_size)
+static uint8_t *make_payload(uint32_t record_count, size_t data_bytes, const char *key, int64_t event_ns, uint64_t first_id,
+                             size_t *ret_size)
 {
     uint8_t *data = malloc(data_bytes + 1), *payload = malloc((size_t)record_count * (data_bytes + 256) + 1), *p = payload;
     KIT_CHECK(data != NULL && payload != NULL);
@@ -166,10 +174,15 @@ static struct bytes make_batch(struct maker *maker, const struct batch_header_fi
     return bytes_of(batch, head + payload.size);
 }
 
-static void make_leaf(struct maker *maker, struct log_append *append, struct kit_topic *topic, const struct batch_view *batch, struct bytes raw)
+static void make_leaf(struct maker *maker, struct log_append *append, struct kit_topic *topic, const struct batch_view *batch,
+                      struct bytes raw)
 {
-    struct leaf leaf = {.evidence = EVIDENCE_RECORD, .record_count = append->fields.record_count, .position = append->position,
-                        .base_offset = append->base_offset, .append_time_ns = append->append_time_ns, .topic = bytes_of_text(topic->name)};
+    struct leaf leaf = {.evidence = EVIDENCE_RECORD,
+                        .record_count = append->fields.record_count,
+                        .position = append->position,
+                        .base_offset = append->base_offset,
+                        .append_time_ns = append->append_time_ns,
+                        .topic = bytes_of_text(topic->name)};
     memcpy(leaf.log_id, log_identity(maker->log)->log_id, LOG_ID_BYTES);
     digest_header(maker->digests, batch->header, leaf.header_digest);
     KIT_CHECK(batch_root(maker->digests, batch, EVIDENCE_RECORD, raw, leaf.records_root) == TRUC_OK);
@@ -190,19 +203,27 @@ void maker_add(struct maker *maker, uint32_t topic_id, uint32_t record_count, si
 {
     struct kit_topic *topic = &maker->topics[topic_id - 1];
     size_t payload_size, capacity = 0;
-    uint8_t *payload = make_payload(record_count, data_bytes, key, event_ns, (uint64_t)topic_id << 40 | topic->next_offset, &payload_size);
-    struct batch_header_fields fields = {.topic = bytes_of_text(topic->name), .source = bytes_of_text("H26.16"), .system = bytes_of_text("portal"),
-                                         .evidence = EVIDENCE_RECORD, .producer_id = maker->producer_id, .epoch = 1,
-                                         .first_sequence = topic->next_sequence, .record_count = record_count};
+    uint8_t *payload =
+        make_payload(record_count, data_bytes, key, event_ns, (uint64_t)topic_id << 40 | topic->next_offset, &payload_size);
+    struct batch_header_fields fields = {.topic = bytes_of_text(topic->name),
+                                         .source = bytes_of_text("H26.16"),
+                                         .system = bytes_of_text("portal"),
+                                         .evidence = EVIDENCE_RECORD,
+                                         .producer_id = maker->producer_id,
+                                         .epoch = 1,
+                                         .first_sequence = topic->next_sequence,
+                                         .record_count = record_count};
     struct log_append append = {.fields = {topic_id, record_count, 1, maker->producer_id, topic->next_sequence},
-                                .position = maker->position++, .base_offset = topic->next_offset, .append_time_ns = ++maker->clock_ns};
+                                .position = maker->position++,
+                                .base_offset = topic->next_offset,
+                                .append_time_ns = ++maker->clock_ns};
     append.batch = make_batch(maker, &fields, bytes_of(payload, payload_size));
     struct batch_view batch;
     const char *why;
     KIT_CHECK(batch_parse(append.batch, &batch, &why) == TRUC_OK);
     uint8_t *directory = NULL;
-    KIT_CHECK(directory_build(log_identity(maker->log)->hash_secret, bytes_of(payload, payload_size), record_count, RECORD_BYTES_MAX, &directory,
-                              &capacity, &append.directory, NULL, &why) == TRUC_OK);
+    KIT_CHECK(directory_build(log_identity(maker->log)->hash_secret, bytes_of(payload, payload_size), record_count,
+                              RECORD_BYTES_MAX, &directory, &capacity, &append.directory, NULL, &why) == TRUC_OK);
     own(maker, directory);
     make_leaf(maker, &append, topic, &batch, bytes_of(payload, payload_size));
     free(payload);
@@ -218,8 +239,11 @@ void maker_add(struct maker *maker, uint32_t topic_id, uint32_t record_count, si
 
 truc_status maker_try_commit(struct maker *maker, struct log_head *ret_head, char *why)
 {
-    struct log_draft draft = {.appends = maker->appends, .append_count = maker->append_count, .deltas = bytes_of(maker->deltas, maker->deltas_size),
-                              .delta_count = maker->delta_count, .append_time_ns = maker->clock_ns};
+    struct log_draft draft = {.appends = maker->appends,
+                              .append_count = maker->append_count,
+                              .deltas = bytes_of(maker->deltas, maker->deltas_size),
+                              .delta_count = maker->delta_count,
+                              .append_time_ns = maker->clock_ns};
     truc_status status = log_commit(maker->log, &draft, ret_head, why);
     free_draft(maker);
     return status;
@@ -259,7 +283,8 @@ size_t kit_read(struct log *log, const char *pattern, uint64_t from, uint64_t un
         while (entry_served_next(&payload, &entry, &status)) {
             struct leaf leaf;
             KIT_CHECK(leaf_parse(entry.leaf, &leaf) == TRUC_OK);
-            KIT_CHECK(reverse ? leaf.position >= read.next && leaf.position < read.from : leaf.position < read.next && leaf.position >= read.from);
+            KIT_CHECK(reverse ? leaf.position >= read.next && leaf.position < read.from
+                              : leaf.position < read.next && leaf.position >= read.from);
             if (count < max) {
                 positions[count] = leaf.position;
             }

@@ -22,12 +22,12 @@ struct maker {
     uint64_t producer_id;
     struct kit_topic *topics;
     uint32_t topic_count;
-    uint32_t topics_announced;      /* in earlier blocks */
+    uint32_t topics_announced; /* in earlier blocks */
     int64_t clock_ns;
     /* the draft being made */
     struct log_append *appends;
     size_t append_count, append_capacity;
-    uint8_t **owned;                /* buffers of the draft's entries */
+    uint8_t **owned; /* buffers of the draft's entries */
     size_t owned_count, owned_capacity;
     uint8_t *deltas;
     size_t deltas_size, deltas_capacity;

@@ -30,12 +30,15 @@ truc_status matcher_init(struct matcher *matcher, struct log *log, const struct 
     const uint8_t *secret = log->identity.hash_secret;
     matcher->key_hash = filter->key.size > 0 ? directory_hash(secret, filter->key) : 0;
     matcher->type_hash = filter->type.size > 0 ? directory_hash(secret, filter->type) : 0;
-    matcher->picky = matcher->key_hash != 0 || matcher->type_hash != 0 || filter->event_since_ns != 0 || filter->event_until_ns != 0 ||
-                     matcher->agency.size > 0 || matcher->system.size > 0;
+    matcher->picky = matcher->key_hash != 0 || matcher->type_hash != 0 || filter->event_since_ns != 0 ||
+                     filter->event_until_ns != 0 || matcher->agency.size > 0 || matcher->system.size > 0;
     return TRUC_OK;
 }
 
-void matcher_fini(struct matcher *matcher) { free(matcher->bitmap); }
+void matcher_fini(struct matcher *matcher)
+{
+    free(matcher->bitmap);
+}
 
 static void found(void *context, uint32_t topic_id)
 {
@@ -118,7 +121,8 @@ truc_status matcher_entry(const struct matcher *matcher, const struct entry_view
         wanted = (matcher->agency.size == 0 || bytes_equal(matcher->agency, batch.source)) &&
                  (matcher->system.size == 0 || bytes_equal(matcher->system, batch.system));
     }
-    if (wanted && (matcher->key_hash != 0 || matcher->type_hash != 0 || matcher->event_since_ns != 0 || matcher->event_until_ns != 0)) {
+    if (wanted &&
+        (matcher->key_hash != 0 || matcher->type_hash != 0 || matcher->event_since_ns != 0 || matcher->event_until_ns != 0)) {
         struct directory_view directory;
         if (entry_directory_check(entry) != TRUC_OK || directory_parse(entry->directory, &directory) != TRUC_OK ||
             directory.record_count != entry->fields.record_count) {

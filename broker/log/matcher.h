@@ -1,4 +1,5 @@
-/* matcher.h: what a reader wants: which topics, and which entries of them. Layer: log, inside. One reader's, one thread at a time. */
+/* matcher.h: what a reader wants: which topics, and which entries of them. Layer: log, inside. One reader's, one thread at a time.
+ */
 #ifndef TRUC_LOG_MATCHER_H
 #define TRUC_LOG_MATCHER_H
 
@@ -10,14 +11,14 @@ struct matcher {
     struct bytes pattern;
     bool exact;
     /* topics known so far */
-    uint32_t looked;                  /* ids up to this one were matched against the pattern */
-    uint32_t matched;                 /* how many do */
-    uint32_t few[FEED_TOPICS_MAX];    /* the first of them */
-    uint64_t *bitmap;                 /* by id */
+    uint32_t looked;               /* ids up to this one were matched against the pattern */
+    uint32_t matched;              /* how many do */
+    uint32_t few[FEED_TOPICS_MAX]; /* the first of them */
+    uint64_t *bitmap;              /* by id */
     size_t bitmap_words;
     /* entries */
-    bool picky;                       /* anything below is set */
-    uint64_t key_hash, type_hash;     /* 0: any */
+    bool picky;                   /* anything below is set */
+    uint64_t key_hash, type_hash; /* 0: any */
     int64_t event_since_ns, event_until_ns;
     uint8_t agency_bytes[AGENCY_BYTES_MAX], system_bytes[SYSTEM_BYTES_MAX];
     struct bytes agency, system;

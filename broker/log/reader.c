@@ -14,9 +14,9 @@ struct log_reader {
     struct matcher matcher;
     struct feed feed;
     bool reverse;
-    bool hinted;                   /* the block of the next position is known: */
+    bool hinted; /* the block of the next position is known: */
     uint64_t hint_place, hint_block;
-    bool checked;                  /* this block's table was checked before: */
+    bool checked; /* this block's table was checked before: */
     uint64_t checked_block;
 };
 
@@ -27,9 +27,9 @@ struct pass {
     struct block_access access;
     char *why;
     size_t budget;
-    uint64_t place;                /* next position; reverse: exclusive */
-    bool stopped;                  /* full, or enough looked at */
-    bool got;                      /* `view` is a block got in this call */
+    uint64_t place; /* next position; reverse: exclusive */
+    bool stopped;   /* full, or enough looked at */
+    bool got;       /* `view` is a block got in this call */
     struct block_view view;
 };
 
@@ -136,7 +136,10 @@ static truc_status get_block(struct pass *pass, uint64_t block, bool table)
     return TRUC_OK;
 }
 
-static bool full(const struct pass *pass) { return pass->read->entries_max != 0 && pass->read->entry_count >= pass->read->entries_max; }
+static bool full(const struct pass *pass)
+{
+    return pass->read->entries_max != 0 && pass->read->entry_count >= pass->read->entries_max;
+}
 
 /* Copies an entry of the current block if it is wanted and there is room. On TRUC_DAMAGED it is this entry that is. */
 static truc_status serve(struct pass *pass, uint32_t index, uint64_t position, uint32_t topic_id)

@@ -13,7 +13,7 @@ enum { TOPICS = 60, BLOCKS = 500, READERS = 4 };
 
 struct shared {
     struct log *log;
-    int done;                  /* the committer is */
+    int done; /* the committer is */
     uint64_t end;
     int failures;
 };
@@ -96,7 +96,8 @@ static void readers_beside_commits_see_every_entry_once(void **state)
     options.index_flush_bytes = 100000;
     assert_int_equal(log_open(&options, NULL, &shared.log, why), TRUC_OK);
     maker_init(&maker, shared.log);
-    struct reading readings[READERS] = {{&shared, ">", false, 0}, {&shared, "t.*.x", false, 0}, {&shared, "t.7.x", false, 0}, {&shared, "t.9.x", true, 0}};
+    struct reading readings[READERS] = {
+        {&shared, ">", false, 0}, {&shared, "t.*.x", false, 0}, {&shared, "t.7.x", false, 0}, {&shared, "t.9.x", true, 0}};
     pthread_t threads[READERS];
     for (int i = 0; i < READERS; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, follow, &readings[i]), 0);

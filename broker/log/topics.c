@@ -183,8 +183,8 @@ static truc_status add_new(struct topics *topics, const struct log_draft *draft)
         if (delta.kind != DELTA_TOPIC) {
             continue;
         }
-        struct topic_row row = {.topic_id = delta.topic.topic_id, .evidence = delta.topic.evidence, .name = delta.topic.name,
-                                .created_ns = now_ns};
+        struct topic_row row = {
+            .topic_id = delta.topic.topic_id, .evidence = delta.topic.evidence, .name = delta.topic.name, .created_ns = now_ns};
         status = topics_add(topics, &row);
         if (status != TRUC_OK) {
             break;

@@ -17,9 +17,9 @@ struct topics {
     uint32_t count;
     struct topic_slot **chunks; /* TOPICS_CHUNK slots each */
     size_t chunk_count;
-    uint32_t *buckets;          /* ids by hash of the name, 0: free; a power of two of them, at most two thirds in use */
+    uint32_t *buckets; /* ids by hash of the name, 0: free; a power of two of them, at most two thirds in use */
     size_t bucket_count;
-    struct topic_names *names;  /* newest chunk first */
+    struct topic_names *names; /* newest chunk first */
 };
 
 truc_status topics_init(struct topics *topics);

@@ -17,9 +17,9 @@ struct check {
     struct digest_context *digests;
     uint64_t next_block, next_position;
     int64_t last_append_ns;
-    uint8_t *leaf_hashes;            /* of the block under way */
+    uint8_t *leaf_hashes; /* of the block under way */
     size_t leaf_hashes_capacity;
-    uint8_t *scratch, *directory;    /* reused buffers: an unpacked payload, a directory built anew */
+    uint8_t *scratch, *directory; /* reused buffers: an unpacked payload, a directory built anew */
     size_t scratch_capacity, directory_capacity;
     log_verify_progress *progress;
     void *context;
@@ -45,7 +45,8 @@ static truc_status bad(struct check *check, uint64_t block, uint64_t position, c
 
 /* --- an entry ------------------------------------------------------------------------------------------------------------- */
 
-static const char *leaf_fault(const struct check *check, const struct leaf *leaf, const struct block_row *row, const struct seen_topic *topic)
+static const char *leaf_fault(const struct check *check, const struct leaf *leaf, const struct block_row *row,
+                              const struct seen_topic *topic)
 {
     static const uint8_t none[DIGEST_BYTES];
     if (memcmp(leaf->log_id, check->report.identity.log_id, LOG_ID_BYTES) != 0) {
@@ -229,7 +230,8 @@ static truc_status check_block(struct check *check, uint64_t number, struct byte
     if (status != TRUC_OK) {
         return status;
     }
-    digest_chain(check->digests, check->report.chain, number, view.first_position, check->leaf_hashes, view.entry_count, view.deltas, chain);
+    digest_chain(check->digests, check->report.chain, number, view.first_position, check->leaf_hashes, view.entry_count,
+                 view.deltas, chain);
     if (memcmp(chain, view.chain, DIGEST_BYTES) != 0) {
         return bad(check, number, UINT64_MAX, "its chain value does not cover its leaves and deltas");
     }
@@ -324,7 +326,8 @@ static truc_status check_directory_of_log(struct check *check, const char *direc
     return status;
 }
 
-truc_status log_verify(const char *directory, log_verify_progress *progress, void *context, struct log_verify_report *ret_report, char *why)
+truc_status log_verify(const char *directory, log_verify_progress *progress, void *context, struct log_verify_report *ret_report,
+                       char *why)
 {
     struct check check = {.progress = progress, .context = context, .why = why, .digests = digest_context_create()};
     int lock_fd = -1;

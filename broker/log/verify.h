@@ -12,8 +12,8 @@ struct log_verify_report {
     struct log_identity identity;
     uint64_t block_count, entry_count, record_count, topic_count, bytes;
     uint32_t segment_count;
-    uint8_t chain[DIGEST_BYTES];     /* last chain value */
-    bool bad;                        /* then: */
+    uint8_t chain[DIGEST_BYTES];      /* last chain value */
+    bool bad;                         /* then: */
     uint64_t bad_block, bad_position; /* position UINT64_MAX: not an entry (header, table, deltas) */
     char bad_what[256];
 };
@@ -23,6 +23,7 @@ typedef bool log_verify_progress(void *context, const struct log_verify_report *
 
 /* TRUC_OK, TRUC_DAMAGED (report.bad), TRUC_NOT_FOUND (not a log's directory), TRUC_LOCKED (a broker has it open), TRUC_CANCELLED,
  * TRUC_IO, TRUC_NO_MEMORY. */
-truc_status log_verify(const char *directory, log_verify_progress *progress, void *context, struct log_verify_report *ret_report, char *why);
+truc_status log_verify(const char *directory, log_verify_progress *progress, void *context, struct log_verify_report *ret_report,
+                       char *why);
 
 #endif

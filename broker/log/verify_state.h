@@ -26,11 +26,11 @@ struct seen_sequence {
 };
 
 struct seen {
-    struct seen_topic *topics;          /* by id - 1 */
+    struct seen_topic *topics; /* by id - 1 */
     size_t topic_count, topic_capacity;
-    struct seen_producer *producers;    /* by id - 1 */
+    struct seen_producer *producers; /* by id - 1 */
     size_t producer_count, producer_capacity;
-    struct seen_sequence *sequences;    /* buckets by hash, a power of two of them */
+    struct seen_sequence *sequences; /* buckets by hash, a power of two of them */
     size_t sequence_count, sequence_capacity;
 };
 

@@ -19,7 +19,8 @@ static void look(struct bytes bytes)
             bool whole = block_entry(&view, i, &entry) == TRUC_OK;
             bool laid = block_entry_peek(&view, i, &peeked) == TRUC_OK;
             check(!whole || laid); /* what is checked wholly is also laid out well */
-            check(!laid || (peeked.entry_size == row.size && peeked.directory.data + peeked.directory.size <= bytes.data + bytes.size));
+            check(!laid ||
+                  (peeked.entry_size == row.size && peeked.directory.data + peeked.directory.size <= bytes.data + bytes.size));
             check(!whole || (entry.batch.data == peeked.batch.data && entry.batch.size == peeked.batch.size));
         }
     }

@@ -10,8 +10,8 @@
 enum { SEAL_BYTES = 8, READERS_MAX = 256, FORMAT_VERSION = 1, MARK_BYTES = 4 + LOG_ID_BYTES + 8 * 8 + DIGEST_BYTES };
 #define MAP_BYTES ((size_t)1 << 38) /* of address space only: the file has the size that it needs */
 
-static const char *const table_names[TABLE_COUNT] = {"meta", "segments", "topics", "producers", "sequences", "runs",
-                                                     "postings0", "postings1", "postings2", "postings3"};
+static const char *const table_names[TABLE_COUNT] = {"meta", "segments",  "topics",    "producers", "sequences",
+                                                     "runs", "postings0", "postings1", "postings2", "postings3"};
 
 static int open_tables(struct derived *derived)
 {
@@ -105,16 +105,22 @@ void key_add_u64(struct derived_key *key, uint64_t value)
     key->size += sizeof value;
 }
 
-uint32_t key_u32(const uint8_t *key) { return __builtin_bswap32(load_u32(key)); }
-uint64_t key_u64(const uint8_t *key) { return __builtin_bswap64(load_u64(key)); }
+uint32_t key_u32(const uint8_t *key)
+{
+    return __builtin_bswap32(load_u32(key));
+}
+uint64_t key_u64(const uint8_t *key)
+{
+    return __builtin_bswap64(load_u64(key));
+}
 
 static uint64_t seal(struct bytes key, struct bytes value)
 {
     return XXH3_64bits_withSeed(value.data, value.size, XXH3_64bits(key.data, key.size));
 }
 
-truc_status derived_put(struct derived *derived, MDB_txn *txn, enum derived_table table, const struct derived_key *key, struct bytes value,
-                        bool append, char *why)
+truc_status derived_put(struct derived *derived, MDB_txn *txn, enum derived_table table, const struct derived_key *key,
+                        struct bytes value, bool append, char *why)
 {
     MDB_val k = {key->size, (void *)(uintptr_t)key->bytes}, v = {value.size + SEAL_BYTES, NULL};
     int code = mdb_put(txn, derived->tables[table], &k, &v, MDB_RESERVE | (append ? MDB_APPEND : 0));
@@ -189,8 +195,14 @@ truc_status derived_put_mark(struct derived *derived, MDB_txn *txn, const struct
     struct derived_key key = {.size = 0};
     key_add_u32(&key, 0);
     uint8_t value[MARK_BYTES], *p = value;
-    const uint64_t numbers[8] = {mark->generation, mark->block, mark->position, mark->record_count, mark->bytes,
-                                 (uint64_t)mark->first_append_ns, (uint64_t)mark->last_append_ns, mark->next_run};
+    const uint64_t numbers[8] = {mark->generation,
+                                 mark->block,
+                                 mark->position,
+                                 mark->record_count,
+                                 mark->bytes,
+                                 (uint64_t)mark->first_append_ns,
+                                 (uint64_t)mark->last_append_ns,
+                                 mark->next_run};
     store_u32(p, FORMAT_VERSION);
     memcpy(p + 4, mark->log_id, LOG_ID_BYTES);
     p += 4 + LOG_ID_BYTES;

@@ -15,17 +15,25 @@
 
 enum { DERIVED_TIERS = 4, DERIVED_KEY_BYTES_MAX = 32, DERIVED_VALUE_BYTES_MAX = 1960 };
 
-enum derived_table { TABLE_META, TABLE_SEGMENTS, TABLE_TOPICS, TABLE_PRODUCERS, TABLE_SEQUENCES, TABLE_RUNS, TABLE_POSTINGS, /* .. one per tier */
-                     TABLE_COUNT = TABLE_POSTINGS + DERIVED_TIERS };
+enum derived_table {
+    TABLE_META,
+    TABLE_SEGMENTS,
+    TABLE_TOPICS,
+    TABLE_PRODUCERS,
+    TABLE_SEQUENCES,
+    TABLE_RUNS,
+    TABLE_POSTINGS, /* .. one per tier */
+    TABLE_COUNT = TABLE_POSTINGS + DERIVED_TIERS
+};
 
 /* How far the derived data goes, and sums up to there. */
 struct derived_mark {
     uint8_t log_id[LOG_ID_BYTES];
     uint64_t generation;
-    uint64_t block, position;      /* blocks and positions below are in it */
+    uint64_t block, position; /* blocks and positions below are in it */
     uint64_t record_count, bytes;
     int64_t first_append_ns, last_append_ns;
-    uint8_t chain[DIGEST_BYTES];   /* of block - 1 */
+    uint8_t chain[DIGEST_BYTES]; /* of block - 1 */
     uint64_t next_run;
 };
 
@@ -55,8 +63,8 @@ uint32_t key_u32(const uint8_t *key);
 uint64_t key_u64(const uint8_t *key);
 
 /* value.size at most DERIVED_VALUE_BYTES_MAX. append: the key is greater than all that are there. */
-truc_status derived_put(struct derived *derived, MDB_txn *txn, enum derived_table table, const struct derived_key *key, struct bytes value,
-                        bool append, char *why);
+truc_status derived_put(struct derived *derived, MDB_txn *txn, enum derived_table table, const struct derived_key *key,
+                        struct bytes value, bool append, char *why);
 /* TRUC_NOT_FOUND, TRUC_DAMAGED. The value is valid until the transaction ends or writes. */
 truc_status derived_get(struct derived *derived, MDB_txn *txn, enum derived_table table, const struct derived_key *key,
                         struct bytes *ret_value);

@@ -30,7 +30,10 @@ truc_status files_segment_path(char *out, const char *directory, uint64_t first_
     return files_path(out, directory, name, why);
 }
 
-bool files_is_full(int code) { return code == ENOSPC || code == EDQUOT || code == EFBIG; }
+bool files_is_full(int code)
+{
+    return code == ENOSPC || code == EDQUOT || code == EFBIG;
+}
 
 truc_status files_error(int code, const char *what, const char *path, char *why)
 {

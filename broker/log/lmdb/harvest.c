@@ -4,7 +4,7 @@
 
 struct harvest_entry {
     uint32_t topic_id, record_count, batch_bytes;
-    bool sound;                     /* producer and sequence can be trusted */
+    bool sound; /* producer and sequence can be trusted */
     uint64_t producer_id, first_sequence, position, block, base_offset;
     int64_t append_time_ns;
     uint8_t leaf_hash[DIGEST_BYTES];
@@ -63,8 +63,11 @@ static truc_status take_deltas(struct harvest *harvest, const struct block_view 
             status = take_topic(harvest, &delta.topic, view->append_time_ns, why);
         } else if (delta.kind == DELTA_PRODUCER) {
             const struct delta_producer *producer = &delta.producer;
-            struct producer_row row = {.producer_id = producer->producer_id, .epoch = producer->epoch, .named = producer->named,
-                                       .scope = producer->scope, .name = producer->name};
+            struct producer_row row = {.producer_id = producer->producer_id,
+                                       .epoch = producer->epoch,
+                                       .named = producer->named,
+                                       .scope = producer->scope,
+                                       .name = producer->name};
             status = derived_put_producer(harvest->derived, harvest->txn, &row, why);
         } else if (delta.kind == DELTA_PRODUCER_END) {
             status = grow((void **)&harvest->ended, &harvest->ended_capacity, harvest->ended_count, 1, sizeof *harvest->ended);
@@ -81,8 +84,12 @@ static void take_entry(struct harvest *harvest, const struct block_view *view, u
 {
     struct block_row row = block_row_at(view, index);
     struct harvest_entry *taken = &harvest->entries[harvest->count++];
-    *taken = (struct harvest_entry){.topic_id = row.topic_id, .record_count = row.record_count, .position = view->first_position + index,
-                                    .block = view->block, .base_offset = row.base_offset, .append_time_ns = row.append_time_ns};
+    *taken = (struct harvest_entry){.topic_id = row.topic_id,
+                                    .record_count = row.record_count,
+                                    .position = view->first_position + index,
+                                    .block = view->block,
+                                    .base_offset = row.base_offset,
+                                    .append_time_ns = row.append_time_ns};
     struct entry_view entry;
     struct leaf leaf;
     struct batch_view batch;
@@ -93,9 +100,9 @@ static void take_entry(struct harvest *harvest, const struct block_view *view, u
     taken->batch_bytes = (uint32_t)entry.batch.size;
     digest_leaf(harvest->digests, entry.leaf, taken->leaf_hash);
     taken->sound = leaf_parse(entry.leaf, &leaf) == TRUC_OK && batch_parse(entry.batch, &batch, &why) == TRUC_OK &&
-                   leaf.position == taken->position && leaf.base_offset == row.base_offset && leaf.record_count == row.record_count &&
-                   batch.record_count == row.record_count && batch.producer_id == entry.fields.producer_id &&
-                   batch.first_sequence == entry.fields.first_sequence;
+                   leaf.position == taken->position && leaf.base_offset == row.base_offset &&
+                   leaf.record_count == row.record_count && batch.record_count == row.record_count &&
+                   batch.producer_id == entry.fields.producer_id && batch.first_sequence == entry.fields.first_sequence;
     taken->producer_id = entry.fields.producer_id;
     taken->first_sequence = entry.fields.first_sequence;
 }
@@ -122,7 +129,8 @@ truc_status harvest_block(struct harvest *harvest, const struct block_view *view
     }
     if (status != TRUC_OK) {
         if (status == TRUC_DAMAGED) {
-            log_why(why, "block %llu: table or deltas fail their checksum, or do not follow the block before", (unsigned long long)view->block);
+            log_why(why, "block %llu: table or deltas fail their checksum, or do not follow the block before",
+                    (unsigned long long)view->block);
         }
         return status;
     }
@@ -159,7 +167,8 @@ static int by_producer(const void *a, const void *b)
 }
 
 /* Entries of one topic, which stand together: their postings, and what they add to its row. */
-static truc_status write_topic(struct harvest *harvest, struct chunk_writer *writer, const struct harvest_entry *entries, size_t count, char *why)
+static truc_status write_topic(struct harvest *harvest, struct chunk_writer *writer, const struct harvest_entry *entries,
+                               size_t count, char *why)
 {
     struct topic_row row;
     uint32_t topic_id = entries[0].topic_id;
@@ -178,7 +187,8 @@ static truc_status write_topic(struct harvest *harvest, struct chunk_writer *wri
         row.created_ns = first->append_time_ns;
     }
     for (size_t i = 0; status == TRUC_OK && i < count; i++) {
-        struct posting posting = {.position = entries[i].position, .block = entries[i].block, .base_offset = entries[i].base_offset};
+        struct posting posting = {
+            .position = entries[i].position, .block = entries[i].block, .base_offset = entries[i].base_offset};
         status = chunk_add(writer, topic_id, previous, &posting, why);
         previous = posting.position;
         row.bytes += entries[i].batch_bytes;
@@ -193,7 +203,10 @@ static truc_status write_topic(struct harvest *harvest, struct chunk_writer *wri
 
 static truc_status write_topics(struct harvest *harvest, char *why)
 {
-    struct run run = {.id = harvest->mark.next_run++, .tier = 0, .state = RUN_LIVE, .first_position = harvest->mark.position - harvest->count,
+    struct run run = {.id = harvest->mark.next_run++,
+                      .tier = 0,
+                      .state = RUN_LIVE,
+                      .first_position = harvest->mark.position - harvest->count,
                       .end_position = harvest->mark.position};
     struct chunk_writer writer = {.derived = harvest->derived, .txn = harvest->txn, .run = &run};
     truc_status status = run_put(harvest->derived, harvest->txn, &run, why);
@@ -222,7 +235,8 @@ static truc_status write_sequence(struct harvest *harvest, const struct harvest_
             memmove(row.results, row.results + 1, (BATCHES_IN_FLIGHT_MAX - 1) * sizeof *row.results);
             row.result_count--;
         }
-        row.results[row.result_count++] = (struct batch_result){entries[i].position, entries[i].base_offset, entries[i].record_count};
+        row.results[row.result_count++] =
+            (struct batch_result){entries[i].position, entries[i].base_offset, entries[i].record_count};
         row.next_sequence = entries[i].first_sequence + entries[i].record_count;
     }
     return derived_put_sequence(harvest->derived, harvest->txn, &row, why);
@@ -240,7 +254,8 @@ static truc_status write_sequences(struct harvest *harvest, char *why)
     }
     qsort(entries, count, sizeof *entries, by_producer);
     for (size_t at = 0, end; status == TRUC_OK && at < count; at = end) {
-        for (end = at + 1; end < count && entries[end].producer_id == entries[at].producer_id && entries[end].topic_id == entries[at].topic_id;) {
+        for (end = at + 1;
+             end < count && entries[end].producer_id == entries[at].producer_id && entries[end].topic_id == entries[at].topic_id;) {
             end++;
         }
         status = write_sequence(harvest, &entries[at], end - at, why);

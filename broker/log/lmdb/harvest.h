@@ -14,9 +14,9 @@ struct harvest {
     struct derived *derived;
     MDB_txn *txn;
     struct digest_context *digests;
-    struct harvest_entry *entries;  /* capacity grows beyond HARVEST_ENTRIES_MAX only for a block that holds more */
+    struct harvest_entry *entries; /* capacity grows beyond HARVEST_ENTRIES_MAX only for a block that holds more */
     size_t count, capacity;
-    uint64_t *ended;                /* producers that end, after their entries */
+    uint64_t *ended; /* producers that end, after their entries */
     size_t ended_count, ended_capacity;
     struct derived_mark mark;
 };

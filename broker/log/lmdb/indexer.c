@@ -13,11 +13,11 @@ enum { FLUSH_ENTRIES = 65536, LAG_FLUSHES = 3, RETRY_SECONDS = 1 };
 struct indexer {
     struct lmdb_log *log;
     struct derived *derived;
-    struct harvest harvest;     /* its thread's; before that the opener's */
+    struct harvest harvest; /* its thread's; before that the opener's */
     struct merge merge;
     bool threaded;
     pthread_t thread;
-    pthread_mutex_t lock;       /* what follows */
+    pthread_mutex_t lock; /* what follows */
     pthread_cond_t work, progress;
     struct derived_mark mark;
     uint64_t log_bytes, log_position;
@@ -44,8 +44,9 @@ static truc_status open_derived(struct indexer *indexer, char *why)
         mark = (struct derived_mark){.generation = identity->generation, .next_run = 1};
         memcpy(mark.log_id, identity->log_id, LOG_ID_BYTES);
         status = TRUC_OK;
-    } else if (status == TRUC_OK && (memcmp(mark.log_id, identity->log_id, LOG_ID_BYTES) != 0 || mark.generation != identity->generation ||
-                                     mark.block > log->base.head.block || mark.position > log->base.head.position)) {
+    } else if (status == TRUC_OK &&
+               (memcmp(mark.log_id, identity->log_id, LOG_ID_BYTES) != 0 || mark.generation != identity->generation ||
+                mark.block > log->base.head.block || mark.position > log->base.head.position)) {
         status = TRUC_DAMAGED;
     }
     mdb_txn_abort(txn);
@@ -71,7 +72,8 @@ static truc_status write_segments(struct indexer *indexer, struct block_access *
     struct segments *segments = &indexer->log->segments;
     struct segment_slot slot;
     truc_status status = TRUC_OK;
-    for (size_t i = segments_count(segments); status == TRUC_OK && i-- > 0 && segments_at(segments, i, &slot) && slot.first_block >= from;) {
+    for (size_t i = segments_count(segments);
+         status == TRUC_OK && i-- > 0 && segments_at(segments, i, &slot) && slot.first_block >= from;) {
         struct block_view view;
         if (slot.first_block >= to) {
             continue;
@@ -304,7 +306,10 @@ struct derived_mark indexer_mark(struct indexer *indexer)
     return mark;
 }
 
-struct derived *indexer_derived(struct indexer *indexer) { return indexer->derived; }
+struct derived *indexer_derived(struct indexer *indexer)
+{
+    return indexer->derived;
+}
 
 void indexer_committed(struct indexer *indexer, uint64_t bytes, uint64_t position)
 {

@@ -129,7 +129,10 @@ truc_status lmdb_block(struct block_access *access, uint64_t block, struct bytes
     return status;
 }
 
-static struct log_capacity lmdb_capacity(const struct log *base) { return spare_capacity(((const struct lmdb_log *)base)->spare); }
+static struct log_capacity lmdb_capacity(const struct log *base)
+{
+    return spare_capacity(((const struct lmdb_log *)base)->spare);
+}
 
 static uint32_t lmdb_segment_count(const struct log *base)
 {
@@ -149,11 +152,12 @@ static truc_status distrust(const struct lmdb_log *log, truc_status status)
     return status;
 }
 
-static truc_status lmdb_postings(const struct log *base, uint32_t topic_id, uint64_t position, bool reverse, struct posting *postings,
-                                 size_t max, size_t *ret_count, uint64_t *ret_indexed)
+static truc_status lmdb_postings(const struct log *base, uint32_t topic_id, uint64_t position, bool reverse,
+                                 struct posting *postings, size_t max, size_t *ret_count, uint64_t *ret_indexed)
 {
     const struct lmdb_log *log = (const struct lmdb_log *)base;
-    return distrust(log, postings_find(indexer_derived(log->indexer), topic_id, position, reverse, postings, max, ret_count, ret_indexed));
+    return distrust(
+        log, postings_find(indexer_derived(log->indexer), topic_id, position, reverse, postings, max, ret_count, ret_indexed));
 }
 
 static truc_status lmdb_posting_of_offset(const struct log *base, uint32_t topic_id, uint64_t offset, struct posting *ret_posting,

@@ -13,7 +13,7 @@ struct lmdb_log {
     uint64_t segment_bytes, index_flush_bytes;
     int lock_fd;
     struct segments segments;
-    struct segment *current;   /* the newest; the log thread's */
+    struct segment *current; /* the newest; the log thread's */
     struct spare *spare;
     struct indexer *indexer;
 };

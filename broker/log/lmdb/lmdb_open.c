@@ -13,7 +13,10 @@
 /* Room in the map, not on disk, for a commit larger than a segment. */
 #define MAP_SLACK_BYTES ((size_t)512 << 20)
 
-size_t lmdb_map_bytes(uint64_t segment_bytes) { return (size_t)segment_bytes + MAP_SLACK_BYTES; }
+size_t lmdb_map_bytes(uint64_t segment_bytes)
+{
+    return (size_t)segment_bytes + MAP_SLACK_BYTES;
+}
 
 void lmdb_close(struct log *base)
 {
@@ -31,7 +34,9 @@ void lmdb_close(struct log *base)
 static truc_status start_spare(struct lmdb_log *log, const struct log_options *options, uint64_t first_block, char *why)
 {
     char path[FILES_PATH_MAX];
-    struct spare_options spare = {.directory = log->directory, .segment_bytes = log->segment_bytes, .notify = options->notify,
+    struct spare_options spare = {.directory = log->directory,
+                                  .segment_bytes = log->segment_bytes,
+                                  .notify = options->notify,
                                   .notify_context = options->notify_context};
     truc_status status = files_segment_path(path, log->directory, first_block, why);
     return status == TRUC_OK ? spare_start(&spare, path, segment_used(log->current), &log->spare, why) : status;
@@ -81,8 +86,8 @@ static truc_status create(struct lmdb_log *log, const struct log_options *option
 }
 
 /* Opens the newest segment; one without a block was never used and is removed. *ret_count: how many there are then. */
-static truc_status open_last(struct lmdb_log *log, const uint64_t *first_blocks, size_t count, size_t *ret_count, uint64_t *ret_last,
-                             char *why)
+static truc_status open_last(struct lmdb_log *log, const uint64_t *first_blocks, size_t count, size_t *ret_count,
+                             uint64_t *ret_last, char *why)
 {
     truc_status status = TRUC_NOT_FOUND;
     while (count > 0 && status == TRUC_NOT_FOUND) {
@@ -178,12 +183,13 @@ static truc_status restore(struct lmdb_log *log, const struct catalog_visitor *v
     log->base.bytes = mark.bytes;
     struct restore restore = {.log = log, .visitor = visitor};
     struct derived_visitor rows = {.catalog = {&restore, restore_topic, restore_producer, restore_sequence},
-                                   .segment = restore_segment, .segment_context = &restore};
+                                   .segment = restore_segment,
+                                   .segment_context = &restore};
     return derived_visit(indexer_derived(log->indexer), &rows, why);
 }
 
-static truc_status open_existing(struct lmdb_log *log, const struct log_options *options, const uint64_t *first_blocks, size_t count,
-                                 char *why)
+static truc_status open_existing(struct lmdb_log *log, const struct log_options *options, const uint64_t *first_blocks,
+                                 size_t count, char *why)
 {
     uint64_t last_block = 0;
     truc_status status = open_last(log, first_blocks, count, &count, &last_block, why);

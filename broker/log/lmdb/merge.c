@@ -56,7 +56,9 @@ static truc_status begin(struct merge *merge, struct derived *derived, MDB_txn *
     if (status != TRUC_OK) {
         return status;
     }
-    merge->output = (struct run){.id = mark.next_run++, .tier = (uint8_t)(merge->inputs[0].tier + 1), .state = RUN_BUILDING,
+    merge->output = (struct run){.id = mark.next_run++,
+                                 .tier = (uint8_t)(merge->inputs[0].tier + 1),
+                                 .state = RUN_BUILDING,
                                  .first_position = merge->inputs[0].first_position,
                                  .end_position = merge->inputs[MERGE_FACTOR - 1].end_position};
     merge->topic_id = 0;

@@ -14,7 +14,7 @@ struct merge {
     bool under_way;
     struct run output;
     struct run inputs[MERGE_FACTOR];
-    uint32_t topic_id;       /* goes on with this topic, from this position on */
+    uint32_t topic_id; /* goes on with this topic, from this position on */
     uint64_t position;
 };
 

@@ -56,8 +56,11 @@ truc_status runs_list(struct derived *derived, MDB_txn *txn, struct run **ret_ru
             status = TRUC_DAMAGED;
         }
         if (status == TRUC_OK) {
-            runs[count++] = (struct run){.id = key_u64(key.data), .tier = value.data[0], .state = value.data[1],
-                                         .first_position = load_u64(value.data + 2), .end_position = load_u64(value.data + 10)};
+            runs[count++] = (struct run){.id = key_u64(key.data),
+                                         .tier = value.data[0],
+                                         .state = value.data[1],
+                                         .first_position = load_u64(value.data + 2),
+                                         .end_position = load_u64(value.data + 10)};
         }
     }
     mdb_cursor_close(cursor);
@@ -144,7 +147,7 @@ struct view {
     const struct run *run;
     uint32_t topic_id;
     MDB_cursor *cursor;
-    uint64_t position;    /* of the chunk that the cursor stands on */
+    uint64_t position; /* of the chunk that the cursor stands on */
     struct bytes value;
 };
 
@@ -204,9 +207,9 @@ static truc_status view_step(struct view *view, bool reverse)
 struct found {
     struct posting *postings;
     size_t count, max;
-    uint64_t position;     /* where it began: at or after this, or before it when falling */
-    uint64_t neighbour;    /* the next posting's must be this: rising, the one given last; falling, the one it named before itself */
-    bool linked;           /* neighbour says something */
+    uint64_t position;  /* where it began: at or after this, or before it when falling */
+    uint64_t neighbour; /* the next posting's must be this: rising, the one given last; falling, the one it named before itself */
+    bool linked;        /* neighbour says something */
 };
 
 /* Adds a chunk's postings upwards. The first one taken must follow the last one taken, or what lies before the beginning. */
@@ -218,8 +221,8 @@ static truc_status take_chunk_up(const struct view *view, struct found *found)
         if (chunk.posting.position < found->position) {
             continue;
         }
-        bool follows = found->linked ? chunk.previous == found->neighbour
-                                     : chunk.previous == NO_POSITION || chunk.previous < found->position;
+        bool follows =
+            found->linked ? chunk.previous == found->neighbour : chunk.previous == NO_POSITION || chunk.previous < found->position;
         if (!follows) {
             return TRUC_DAMAGED; /* there is one between, which was not found */
         }
@@ -280,10 +283,12 @@ static truc_status check_end(struct derived *derived, MDB_txn *txn, uint32_t top
     uint64_t last = found->count > 0 ? found->postings[found->count - 1].position : NO_POSITION;
     if (reverse) {
         bool top = found->count == 0 || row.last_position >= found->position || found->postings[0].position == row.last_position;
-        bool bottom = found->count == found->max || (found->count == 0 ? row.first_position >= found->position : last == row.first_position);
+        bool bottom =
+            found->count == found->max || (found->count == 0 ? row.first_position >= found->position : last == row.first_position);
         return top && bottom ? TRUC_OK : TRUC_DAMAGED;
     }
-    bool whole = found->count == found->max || (found->count == 0 ? row.last_position < found->position : last == row.last_position);
+    bool whole =
+        found->count == found->max || (found->count == 0 ? row.last_position < found->position : last == row.last_position);
     return whole ? TRUC_OK : TRUC_DAMAGED;
 }
 
@@ -324,8 +329,8 @@ static truc_status open_view(struct view *view, const struct run *run)
     return mdb_cursor_open(view->txn, view->derived->tables[TABLE_POSTINGS + run->tier], &view->cursor) == 0 ? TRUC_OK : TRUC_IO;
 }
 
-truc_status postings_find(struct derived *derived, uint32_t topic_id, uint64_t position, bool reverse, struct posting *postings, size_t max,
-                          size_t *ret_count, uint64_t *ret_indexed)
+truc_status postings_find(struct derived *derived, uint32_t topic_id, uint64_t position, bool reverse, struct posting *postings,
+                          size_t max, size_t *ret_count, uint64_t *ret_indexed)
 {
     MDB_txn *txn;
     truc_status status = derived_begin(derived, false, &txn, NULL);

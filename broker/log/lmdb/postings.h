@@ -11,7 +11,7 @@
 enum run_state { RUN_LIVE = 1, RUN_BUILDING = 2, RUN_DEAD = 3 }; /* readers see live ones only */
 
 struct run {
-    uint64_t id;                         /* grows */
+    uint64_t id; /* grows */
     uint8_t tier, state;
     uint64_t first_position, end_position;
 };
@@ -32,8 +32,8 @@ struct chunk_writer {
     const struct run *run;
     uint32_t topic_id;
     struct posting first, last;
-    size_t size;          /* 0: no chunk is open */
-    uint64_t written;     /* bytes put so far */
+    size_t size;      /* 0: no chunk is open */
+    uint64_t written; /* bytes put so far */
     uint8_t bytes[DERIVED_VALUE_BYTES_MAX];
 };
 /* previous: the topic's posting before this one, or NO_POSITION. TRUC_DAMAGED when that is not the one added before. */
@@ -44,7 +44,7 @@ truc_status chunk_flush(struct chunk_writer *writer, char *why); /* writes the o
 struct chunk_reader {
     struct reader reader;
     struct posting posting;
-    uint64_t previous;    /* the posting's position before this one, or NO_POSITION */
+    uint64_t previous; /* the posting's position before this one, or NO_POSITION */
     bool begun;
 };
 struct chunk_reader chunk_read(uint64_t first_position, struct bytes value);
@@ -54,8 +54,8 @@ enum { CHUNK_KEY_BYTES = 20 };
 struct derived_key chunk_key(uint64_t run, uint32_t topic_id, uint64_t position);
 
 /* log_engine.postings and .posting_of_offset, below the mark. */
-truc_status postings_find(struct derived *derived, uint32_t topic_id, uint64_t position, bool reverse, struct posting *postings, size_t max,
-                          size_t *ret_count, uint64_t *ret_indexed);
+truc_status postings_find(struct derived *derived, uint32_t topic_id, uint64_t position, bool reverse, struct posting *postings,
+                          size_t max, size_t *ret_count, uint64_t *ret_indexed);
 truc_status postings_find_offset(struct derived *derived, uint32_t topic_id, uint64_t offset, struct posting *ret_posting,
                                  uint64_t *ret_indexed);
 

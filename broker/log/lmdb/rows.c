@@ -233,7 +233,8 @@ static truc_status visit_table(struct derived *derived, MDB_txn *txn, enum deriv
 
 truc_status derived_check(struct derived *derived, char *why)
 {
-    static const enum derived_table tables[] = {TABLE_META, TABLE_SEGMENTS, TABLE_TOPICS, TABLE_PRODUCERS, TABLE_SEQUENCES, TABLE_RUNS};
+    static const enum derived_table tables[] = {TABLE_META,      TABLE_SEGMENTS,  TABLE_TOPICS,
+                                                TABLE_PRODUCERS, TABLE_SEQUENCES, TABLE_RUNS};
     MDB_txn *txn;
     truc_status status = derived_begin(derived, false, &txn, why);
     if (status != TRUC_OK) {

@@ -11,7 +11,11 @@ enum {
     READERS_MAX = 256,
     MAP_BYTES_NEW = 1 << 20,
     /* LMDB's meta page, of which there are two, at pages 0 and 1 */
-    META_MAGIC_AT = 16, META_PAGE_BYTES_AT = 40, META_LAST_PAGE_AT = 136, META_TXN_AT = 144, META_BYTES = 152
+    META_MAGIC_AT = 16,
+    META_PAGE_BYTES_AT = 40,
+    META_LAST_PAGE_AT = 136,
+    META_TXN_AT = 144,
+    META_BYTES = 152
 };
 #define META_MAGIC 0xBEEFC0DEu
 
@@ -81,7 +85,8 @@ truc_status segment_check_file(const char *path, uint64_t *ret_file_bytes, char 
     uint64_t last[2] = {0, 0}, txn[2] = {0, 0};
     if (fstat(fd, &file) != 0) {
         status = files_error(errno, "looking at", path, why);
-    } else if (!read_meta(fd, 0, &page_bytes, &last[0], &txn[0]) || !read_meta(fd, (off_t)page_bytes, &page_bytes_1, &last[1], &txn[1])) {
+    } else if (!read_meta(fd, 0, &page_bytes, &last[0], &txn[0]) ||
+               !read_meta(fd, (off_t)page_bytes, &page_bytes_1, &last[1], &txn[1])) {
         log_why(why, "%s is damaged: its first pages are not LMDB's", path);
         status = TRUC_DAMAGED;
     } else {
@@ -123,7 +128,8 @@ static int open_blocks(struct segment *segment)
     return code == 0 && (flags & MDB_INTEGERKEY) == 0 ? MDB_INCOMPATIBLE : code;
 }
 
-truc_status segment_open(const char *path, uint64_t first_block, bool writable, size_t map_bytes, struct segment **ret_segment, char *why)
+truc_status segment_open(const char *path, uint64_t first_block, bool writable, size_t map_bytes, struct segment **ret_segment,
+                         char *why)
 {
     uint64_t file_bytes = 0;
     truc_status status = segment_check_file(path, &file_bytes, why);
@@ -223,7 +229,10 @@ static void drop_flush(struct segment *segment)
     (void)mdb_env_set_flags(segment->env, MDB_NOSYNC, segment->commit_count % 16 == 15);
 }
 #else
-static void drop_flush(struct segment *segment) { (void)segment; }
+static void drop_flush(struct segment *segment)
+{
+    (void)segment;
+}
 #endif
 
 truc_status segment_commit(struct segment *segment, struct digest_context *digests, const struct log_draft *draft,

@@ -11,8 +11,8 @@
 #include "broker/log/lmdb/files.h"
 
 enum {
-    SEGMENT_IDLE_TXNS = 32,                 /* reader transactions kept for reuse */
-    SEGMENT_COMMIT_OVERHEAD = 128 * 1024    /* what LMDB's own pages of one commit may take beside the block */
+    SEGMENT_IDLE_TXNS = 32,              /* reader transactions kept for reuse */
+    SEGMENT_COMMIT_OVERHEAD = 128 * 1024 /* what LMDB's own pages of one commit may take beside the block */
 };
 
 struct segment {
@@ -37,7 +37,8 @@ truc_status segment_remove_readers(const char *path, char *why);
 
 /* Opens one. writable: the newest one; a stale table of readers is removed. Its size is checked against what its meta pages say
  * before anything is mapped: TRUC_DAMAGED when it was cut short or is no segment. map_bytes: room for it to grow, when writable. */
-truc_status segment_open(const char *path, uint64_t first_block, bool writable, size_t map_bytes, struct segment **ret_segment, char *why);
+truc_status segment_open(const char *path, uint64_t first_block, bool writable, size_t map_bytes, struct segment **ret_segment,
+                         char *why);
 void segment_close(struct segment *segment); /* no transaction may be left; NULL is allowed */
 
 /* Bytes of the file that are in use. */

@@ -84,7 +84,8 @@ truc_status segments_add(struct segments *segments, uint64_t first_block, struct
         }
     }
     if (status == TRUC_OK) {
-        segments->slots[segments->count++] = (struct segment_slot){.first_block = first_block, .segment = segment, .last_used = segments->clock};
+        segments->slots[segments->count++] =
+            (struct segment_slot){.first_block = first_block, .segment = segment, .last_used = segments->clock};
         segments->open_count += segment != NULL;
         close_idle(segments);
     }
@@ -122,8 +123,8 @@ bool segments_at(struct segments *segments, size_t index, struct segment_slot *r
     return there;
 }
 
-truc_status segments_take(struct segments *segments, uint64_t block, struct segment **ret_segment, uint64_t *ret_first, uint64_t *ret_end,
-                          char *why)
+truc_status segments_take(struct segments *segments, uint64_t block, struct segment **ret_segment, uint64_t *ret_first,
+                          uint64_t *ret_end, char *why)
 {
     pthread_mutex_lock(&segments->lock);
     struct segment_slot *slot = slot_of_block(segments, block);

@@ -18,9 +18,9 @@ struct segment_slot {
 };
 
 struct segments {
-    const char *directory;     /* borrowed */
+    const char *directory; /* borrowed */
     uint32_t open_max;
-    pthread_mutex_t lock;      /* all that follows */
+    pthread_mutex_t lock; /* all that follows */
     pthread_cond_t opened;
     struct segment_slot *slots;
     size_t count, capacity;
@@ -40,8 +40,8 @@ bool segments_at(struct segments *segments, size_t index, struct segment_slot *r
 
 /* Takes the segment that holds a block, opening it if need be. *ret_first, *ret_end: the blocks it may hold, [first, end); end is
  * UINT64_MAX for the newest. Written on failure also. TRUC_DAMAGED, TRUC_IO, TRUC_NO_MEMORY. */
-truc_status segments_take(struct segments *segments, uint64_t block, struct segment **ret_segment, uint64_t *ret_first, uint64_t *ret_end,
-                          char *why);
+truc_status segments_take(struct segments *segments, uint64_t block, struct segment **ret_segment, uint64_t *ret_first,
+                          uint64_t *ret_end, char *why);
 void segments_give(struct segments *segments, struct segment *segment);
 
 /* Narrows [*low, *high), blocks, to the segment that holds a position. */

@@ -37,14 +37,20 @@ struct spare {
     struct area current, next; /* their descriptors and fills are the thread's while it works on them (busy) */
     bool next_made, busy, stop, full;
     bool ballast, ballast_dropped;
-    uint64_t used;             /* of the current segment */
+    uint64_t used;                        /* of the current segment */
     uint64_t current_demand, next_demand; /* filled bytes that a commit waits for */
     uint64_t largest_commit, disk_free;
     char why[128];
 };
 
-static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
-static uint64_t most(uint64_t a, uint64_t b) { return a > b ? a : b; }
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+static uint64_t most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
 
 /* How much of the current segment should be filled by now. */
 static uint64_t current_wanted(const struct spare *spare)
@@ -222,7 +228,8 @@ static truc_status init_paths(struct spare *spare, char *why)
     return status == TRUC_OK ? files_path(spare->ballast_path, spare->options.directory, "ballast", why) : status;
 }
 
-truc_status spare_start(const struct spare_options *options, const char *current_path, uint64_t used, struct spare **ret_spare, char *why)
+truc_status spare_start(const struct spare_options *options, const char *current_path, uint64_t used, struct spare **ret_spare,
+                        char *why)
 {
     struct spare *spare = calloc(1, sizeof *spare);
     if (spare == NULL) {

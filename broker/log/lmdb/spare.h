@@ -15,14 +15,15 @@
 struct spare;
 
 struct spare_options {
-    const char *directory;   /* borrowed for the spare's life */
+    const char *directory; /* borrowed for the spare's life */
     uint64_t segment_bytes;
     void (*notify)(void *context);
     void *notify_context;
 };
 
 /* Begins with the current segment's path (its file exists) and how much of it is in use. */
-truc_status spare_start(const struct spare_options *options, const char *current_path, uint64_t used, struct spare **ret_spare, char *why);
+truc_status spare_start(const struct spare_options *options, const char *current_path, uint64_t used, struct spare **ret_spare,
+                        char *why);
 void spare_stop(struct spare *spare); /* joins its thread; NULL is allowed */
 
 /* Waits until a commit of so many bytes has room. *ret_roll: not in the current segment but in the next one, which is ready.

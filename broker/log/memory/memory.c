@@ -22,7 +22,8 @@ static void memory_close(struct log *log)
     free(memory);
 }
 
-static truc_status memory_open(const struct log_options *options, const struct catalog_visitor *visitor, struct log **ret_log, char *why)
+static truc_status memory_open(const struct log_options *options, const struct catalog_visitor *visitor, struct log **ret_log,
+                               char *why)
 {
     (void)visitor; /* a new log has no rows */
     struct memory_log *memory = calloc(1, sizeof *memory);
@@ -105,7 +106,10 @@ static truc_status memory_block(struct block_access *access, uint64_t block, str
     return there ? TRUC_OK : TRUC_DAMAGED;
 }
 
-static void memory_access_end(struct block_access *access) { (void)access; }
+static void memory_access_end(struct block_access *access)
+{
+    (void)access;
+}
 
 static void memory_narrow(const struct log *log, uint64_t position, uint64_t *low, uint64_t *high)
 {
