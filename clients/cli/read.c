@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/cli/replay_digest.h"
+#include "proto/replay_digest.h"
 #include "proto/topic.h"
 
 enum { FLUSH_BYTES = 256 * 1024, WAIT_MS = 100 };
@@ -39,10 +39,8 @@ static truc_status on_message(void *context, const truc_message *messages, size_
     for (size_t i = 0; i < count; i++) {
         message_print(&reading->printer, &messages[i]);
         if (reading->digest != NULL) {
-            truc_status status = replay_digest_add(reading->digest, &messages[i]);
-            if (status != TRUC_OK) {
-                return status;
-            }
+            replay_digest_add(reading->digest, messages[i].position, messages[i].index,
+                              bytes_of(messages[i].encoded.data, messages[i].encoded.size));
         }
         reading->records++;
     }
@@ -169,28 +167,25 @@ static truc_status begin_digest(struct reading *reading, truc_client *client)
     if (status != TRUC_OK) {
         return cli_error(reading->context, status, "the log's identity for the replay digest");
     }
-    reading->digest = replay_digest_create(head.log_id, head.generation);
+    reading->digest = replay_digest_create();
     if (reading->digest == NULL) {
         return cli_error(reading->context, TRUC_NO_MEMORY, "the replay digest");
     }
+    replay_digest_begin(reading->digest, head.log_id, head.generation);
     return TRUC_OK;
 }
 
-static truc_status end_digest(struct reading *reading)
+static void end_digest(struct reading *reading)
 {
     struct out *out = &reading->context->out;
     bool json = reading->context->globals.json;
-    uint8_t digest[REPLAY_DIGEST_BYTES];
-    truc_status status = replay_digest_end(reading->digest, digest);
-    if (status != TRUC_OK) {
-        return cli_error(reading->context, status, "the replay digest");
-    }
+    uint8_t digest[DIGEST_BYTES];
+    replay_digest_value(reading->digest, digest);
     out_text(out, json ? "{\"digest\":\"" : "digest ");
     out_hex(out, bytes_of(digest, sizeof digest));
     out_text(out, json ? "\",\"records\":" : " over ");
     out_u64(out, reading->records);
     out_text(out, json ? "}\n" : reading->records == 1 ? " record\n" : " records\n");
-    return TRUC_OK;
 }
 
 truc_status read_run(struct cli_context *context, const struct read_request *request)
@@ -226,7 +221,7 @@ truc_status read_run(struct cli_context *context, const struct read_request *req
     truc_reader_close(reader);
     status = finish(&reading, ended);
     if (status == TRUC_OK && reading.digest != NULL) {
-        status = end_digest(&reading);
+        end_digest(&reading);
     }
 done:
     truc_free(why);
