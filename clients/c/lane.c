@@ -9,7 +9,7 @@
 #include "clients/c/sender.h"
 #include "proto/topic.h"
 
-enum { FIRST_LANES = 64, FIRST_PAYLOAD_BYTES = 1024 };
+enum { FIRST_LANES = 64, FIRST_PAYLOAD_BYTES = 1024, HOLDS_SKIPPED = 15 };
 
 /* --- the table ------------------------------------------------------------------------------------------------------------ */
 
@@ -240,7 +240,7 @@ bool lane_sendable(const struct lane *lane, int64_t now_ns)
     return batch->state == BATCH_CLOSED || (batch->state == BATCH_OPEN && batch->urgent && lane->in_flight == 0 && batch->record_count > 0);
 }
 
-static void wait_in_line(struct lane *lane)
+static void wait_in_line(struct lane *lane, int64_t at_ns)
 {
     struct truc_producer *producer = lane->producer;
 
@@ -252,9 +252,9 @@ static void wait_in_line(struct lane *lane)
             lane->wait_next->wait_previous = lane;
         producer->wait_head = lane;
     }
-    if (!lane->sync_wait && lane->retry_at_ns < producer->wait_at_ns) {
-        producer->wait_at_ns = lane->retry_at_ns;
-        client_wake_at(producer->client, lane->retry_at_ns);
+    if (at_ns < producer->wait_at_ns) {
+        producer->wait_at_ns = at_ns;
+        client_wake_at(producer->client, at_ns);
     }
 }
 
@@ -283,18 +283,56 @@ bool lane_synced(struct lane *lane, const struct send_batch *batch)
     return false;
 }
 
+/* Whether the lane had better wait a moment for the threads that it has just let go. */
+static bool holds_back(struct lane *lane)
+{
+    if (lane->hold_until_ns == 0 || lane->unsent->state != BATCH_OPEN)
+        return false;
+    if (lane->unsent->record_count < lane->hold_count && clock_now_ns() < lane->hold_until_ns)
+        return true;
+    if (lane->unsent->record_count < lane->hold_count / 2)
+        lane->hold_skip = HOLDS_SKIPPED; /* they have other things to do */
+    lane->hold_until_ns = 0;
+    return false;
+}
+
+/* A batch with waiting threads was acknowledged. */
+static void expect_back(struct lane *lane, const struct send_batch *batch)
+{
+    enum { HOLD_NS_LEAST = 50000, HOLD_NS_MOST = 20000000 };
+    int64_t now_ns, hold_ns;
+
+    lane->hold_until_ns = 0;
+    if (batch->waited_count == 0 || batch->sent_ns == 0)
+        return;
+    /* Together with those that gathered meanwhile: else two groups would take turns for ever. */
+    lane->hold_count = batch->waited_count + (lane->unsent != NULL && lane->unsent->state == BATCH_OPEN ? lane->unsent->record_count : 0);
+    if (lane->hold_count < 2)
+        return;
+    if (lane->hold_skip > 0) {
+        lane->hold_skip--;
+        return;
+    }
+    now_ns = clock_now_ns();
+    hold_ns = (now_ns - batch->sent_ns) / 2;
+    hold_ns = hold_ns < HOLD_NS_LEAST ? HOLD_NS_LEAST : hold_ns > HOLD_NS_MOST ? HOLD_NS_MOST : hold_ns;
+    lane->hold_until_ns = now_ns + hold_ns;
+}
+
 void lane_schedule(struct lane *lane)
 {
     if (lane->ready)
         return;
     if (lane->sync_wait) {
-        wait_in_line(lane);
+        wait_in_line(lane, CLOCK_NEVER);
         return;
     }
     if (!lane_sendable(lane, 0))
         return;
     if (lane->retry_at_ns != 0 && lane->retry_at_ns > clock_now_ns())
-        wait_in_line(lane);
+        wait_in_line(lane, lane->retry_at_ns);
+    else if (holds_back(lane))
+        wait_in_line(lane, lane->hold_until_ns);
     else
         sender_add(lane->producer->client, lane);
 }
@@ -375,6 +413,7 @@ void lane_acked(struct lane *lane, struct send_batch *batch, uint64_t position, 
     batch->base_offset = base_offset;
     batch->duplicate = duplicate;
     batch->created = created;
+    expect_back(lane, batch);
     settle(lane);
 }
 

@@ -80,7 +80,7 @@ struct send_batch {
     size_t raw_size;
     enum codec codec;
     size_t frame_start, frame_size;
-    int64_t opened_ns;
+    int64_t opened_ns, sent_ns;
     size_t charged;               /* of the producer's queue_bytes */
     uint64_t outbox_first, outbox_end; /* what it occupies in the outbox (outbox.h) */
     /* the outcome */

@@ -108,6 +108,7 @@ static enum send_outcome send_one(truc_client *client, struct lane *lane, struct
     link_queue(&client->link, &batch->buffer->out);
     batch->state = BATCH_SENT;
     batch->attempted = true;
+    batch->sent_ns = batch->waited_count > 0 ? clock_now_ns() : 0;
     lane_sent(lane, batch);
     return SEND_DONE;
 }
