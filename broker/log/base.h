@@ -73,6 +73,9 @@ void log_base_fini(struct log *log);
 truc_status log_identity_make(const struct log_options *options, struct log_identity *ret_identity, char *why);
 /* Commits block 0, which holds the identity and nothing else. */
 truc_status log_write_first_block(struct log *log, char *why);
+/* An identity as the delta that says it. */
+size_t log_identity_encode(const struct log_identity *identity, uint8_t out[DELTA_BYTES_MAX]);
+truc_status log_identity_decode(struct bytes encoded, struct log_identity *ret_identity);
 /* Reads an identity from block 0 (or the first block of a generation). TRUC_DAMAGED. */
 truc_status log_identity_read(const struct block_view *view, struct log_identity *ret_identity);
 

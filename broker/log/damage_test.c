@@ -215,6 +215,13 @@ static void segment_cut_short_is_told_and_the_rest_served(void **state)
     struct log_verify_report report;
     assert_int_equal(log_verify(directory, NULL, NULL, &report, why), TRUC_DAMAGED);
     assert_int_equal(report.bad_block, second);
+    /* The first one too, which says what log it is: derived data knows as well. */
+    assert_int_equal(truncate(segment_path(directory, 0), 3 << 20), 0);
+    log = open_log(directory);
+    assert_string_equal(log_identity(log)->domain, "H26/test");
+    size_t left = read_around(log, ">", false, &(size_t){0}, why);
+    assert_true(left > 0 && left < total * 3 / 4);
+    log_close(log);
     /* The newest one: nothing can be appended to what is not known. */
     char *other = kit_directory();
     struct maker maker_2;

@@ -103,12 +103,12 @@ truc_status log_identity_make(const struct log_options *options, struct log_iden
     return TRUC_OK;
 }
 
-truc_status log_identity_read(const struct block_view *view, struct log_identity *ret_identity)
+truc_status log_identity_decode(struct bytes encoded, struct log_identity *ret_identity)
 {
-    struct reader deltas = reader_over(view->deltas);
+    struct reader deltas = reader_over(encoded);
     struct delta delta;
     truc_status status;
-    if (block_deltas_check(view) != TRUC_OK || !delta_next(&deltas, &delta, &status) || delta.kind != DELTA_LOG) {
+    if (!delta_next(&deltas, &delta, &status) || delta.kind != DELTA_LOG) {
         return TRUC_DAMAGED;
     }
     struct log_identity identity = {.generation = delta.log.generation, .created_ns = delta.log.created_ns};
@@ -119,17 +119,26 @@ truc_status log_identity_read(const struct block_view *view, struct log_identity
     return TRUC_OK;
 }
 
-truc_status log_write_first_block(struct log *log, char *why)
+truc_status log_identity_read(const struct block_view *view, struct log_identity *ret_identity)
 {
-    const struct log_identity *identity = &log->identity;
+    return block_deltas_check(view) == TRUC_OK ? log_identity_decode(view->deltas, ret_identity) : TRUC_DAMAGED;
+}
+
+size_t log_identity_encode(const struct log_identity *identity, uint8_t out[DELTA_BYTES_MAX])
+{
     struct delta delta = {
         .kind = DELTA_LOG,
         .log = {.generation = identity->generation, .created_ns = identity->created_ns, .domain = bytes_of_text(identity->domain)}};
     memcpy(delta.log.log_id, identity->log_id, LOG_ID_BYTES);
     memcpy(delta.log.hash_secret, identity->hash_secret, sizeof identity->hash_secret);
+    return delta_write(out, &delta);
+}
+
+truc_status log_write_first_block(struct log *log, char *why)
+{
     uint8_t deltas[DELTA_BYTES_MAX];
-    size_t size = delta_write(deltas, &delta);
-    struct log_draft draft = {.deltas = bytes_of(deltas, size), .delta_count = 1, .append_time_ns = identity->created_ns};
+    size_t size = log_identity_encode(&log->identity, deltas);
+    struct log_draft draft = {.deltas = bytes_of(deltas, size), .delta_count = 1, .append_time_ns = log->identity.created_ns};
     struct log_head head;
     return log_commit(log, &draft, &head, why);
 }

@@ -159,10 +159,35 @@ truc_status derived_get(struct derived *derived, MDB_txn *txn, enum derived_tabl
     return derived_unseal(bytes_of(key->bytes, key->size), bytes_of(v.mv_data, v.mv_size), ret_value);
 }
 
-truc_status derived_get_mark(struct derived *derived, MDB_txn *txn, struct derived_mark *ret_mark)
+/* Rows of the table `meta`. */
+enum meta_row { META_MARK = 0, META_IDENTITY = 1 };
+
+static struct derived_key meta_key(enum meta_row row)
 {
     struct derived_key key = {.size = 0};
-    key_add_u32(&key, 0);
+    key_add_u32(&key, row);
+    return key;
+}
+
+truc_status derived_get_identity(struct derived *derived, MDB_txn *txn, struct log_identity *ret_identity)
+{
+    struct derived_key key = meta_key(META_IDENTITY);
+    struct bytes value;
+    truc_status status = derived_get(derived, txn, TABLE_META, &key, &value);
+    return status == TRUC_OK ? log_identity_decode(value, ret_identity) : status;
+}
+
+truc_status derived_put_identity(struct derived *derived, MDB_txn *txn, const struct log_identity *identity, char *why)
+{
+    struct derived_key key = meta_key(META_IDENTITY);
+    uint8_t value[DELTA_BYTES_MAX];
+    size_t size = log_identity_encode(identity, value);
+    return derived_put(derived, txn, TABLE_META, &key, bytes_of(value, size), false, why);
+}
+
+truc_status derived_get_mark(struct derived *derived, MDB_txn *txn, struct derived_mark *ret_mark)
+{
+    struct derived_key key = meta_key(META_MARK);
     struct bytes value;
     truc_status status = derived_get(derived, txn, TABLE_META, &key, &value);
     if (status != TRUC_OK) {
@@ -192,8 +217,7 @@ truc_status derived_get_mark(struct derived *derived, MDB_txn *txn, struct deriv
 
 truc_status derived_put_mark(struct derived *derived, MDB_txn *txn, const struct derived_mark *mark, char *why)
 {
-    struct derived_key key = {.size = 0};
-    key_add_u32(&key, 0);
+    struct derived_key key = meta_key(META_MARK);
     uint8_t value[MARK_BYTES], *p = value;
     const uint64_t numbers[8] = {mark->generation,
                                  mark->block,

@@ -76,6 +76,10 @@ truc_status derived_unseal(struct bytes key, struct bytes sealed, struct bytes *
 truc_status derived_get_mark(struct derived *derived, MDB_txn *txn, struct derived_mark *ret_mark);
 truc_status derived_put_mark(struct derived *derived, MDB_txn *txn, const struct derived_mark *mark, char *why);
 
+/* A copy of what block 0 says, for when that cannot be read. TRUC_NOT_FOUND, TRUC_DAMAGED. */
+truc_status derived_get_identity(struct derived *derived, MDB_txn *txn, struct log_identity *ret_identity);
+truc_status derived_put_identity(struct derived *derived, MDB_txn *txn, const struct log_identity *identity, char *why);
+
 /* Rows borrow their names from the transaction. TRUC_NOT_FOUND, TRUC_DAMAGED. */
 truc_status derived_get_topic(struct derived *derived, MDB_txn *txn, uint32_t topic_id, struct topic_row *ret_row);
 truc_status derived_put_topic(struct derived *derived, MDB_txn *txn, const struct topic_row *row, char *why);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "broker/log/lmdb/harvest.h"
 #include "broker/log/lmdb/lmdb.h"
@@ -23,6 +24,23 @@ struct indexer {
     uint64_t log_bytes, log_position;
     bool stop, failing, distrusted;
 };
+
+truc_status indexer_identity(const char *path, struct log_identity *ret_identity)
+{
+    struct derived *derived;
+    MDB_txn *txn;
+    truc_status status = access(path, F_OK) == 0 ? derived_open(path, &derived, NULL) : TRUC_NOT_FOUND;
+    if (status != TRUC_OK) {
+        return status;
+    }
+    status = derived_begin(derived, false, &txn, NULL);
+    if (status == TRUC_OK) {
+        status = derived_get_identity(derived, txn, ret_identity);
+        mdb_txn_abort(txn);
+    }
+    derived_close(derived);
+    return status;
+}
 
 /* Opens derived.mdb and reads its mark, which must be this log's and not beyond it. */
 static truc_status open_derived(struct indexer *indexer, char *why)
@@ -125,6 +143,9 @@ static truc_status step(struct indexer *indexer, char *why)
         status = write_segments(indexer, &access, mark.block, indexer->harvest.mark.block, why);
     }
     lmdb_access_end(&access);
+    if (status == TRUC_OK && mark.block == 0) {
+        status = derived_put_identity(indexer->derived, txn, &access.log->identity, why);
+    }
     if (status == TRUC_OK) {
         status = harvest_write(&indexer->harvest, why);
     }

@@ -10,6 +10,9 @@
 struct lmdb_log;
 struct indexer;
 
+/* Which log the derived data at a path is of: for when block 0, which says so, cannot be read. TRUC_NOT_FOUND, TRUC_DAMAGED. */
+truc_status indexer_identity(const char *path, struct log_identity *ret_identity);
+
 /* Opens derived data; when missing, damaged or not of this log (whose identity and head are set in base), makes it anew. Brings it
  * up to the head. TRUC_DAMAGED: the blocks themselves are. */
 truc_status indexer_open(struct lmdb_log *log, struct indexer **ret_indexer, char *why);

@@ -129,10 +129,16 @@ static truc_status read_ends(struct lmdb_log *log, uint64_t last_block, char *wh
         log->base.head.position = view.first_position + view.entry_count;
         memcpy(log->base.chain, view.chain, DIGEST_BYTES);
         status = log_block(&access, 0, &view, why);
-    }
-    if (status == TRUC_OK && log_identity_read(&view, &log->base.identity) != TRUC_OK) {
-        log_why(why, "block 0 does not say which log this is");
-        status = TRUC_DAMAGED;
+        if (status == TRUC_OK) {
+            status = log_identity_read(&view, &log->base.identity);
+        }
+        /* The rest is served all the same when the first segment is lost. */
+        if (status == TRUC_DAMAGED && indexer_identity(log->derived_path, &log->base.identity) == TRUC_OK) {
+            status = TRUC_OK;
+        }
+        if (status == TRUC_DAMAGED && (why == NULL || why[0] == '\0')) {
+            log_why(why, "block 0 does not say which log this is");
+        }
     }
     lmdb_access_end(&access);
     return status;

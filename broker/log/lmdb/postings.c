@@ -241,7 +241,14 @@ static truc_status take_chunk_down(const struct view *view, struct found *found)
     size_t held = 0;
     truc_status status = TRUC_OK;
     uint64_t before = chunk.previous;
-    while (held < sizeof postings / sizeof *postings && chunk_next(&chunk, &status) && chunk.posting.position < found->position) {
+    while (held < sizeof postings / sizeof *postings && chunk_next(&chunk, &status)) {
+        if (chunk.posting.position >= found->position) {
+            if (!found->linked) { /* the one above the place of beginning tells which is below it */
+                found->linked = true;
+                found->neighbour = chunk.previous;
+            }
+            break;
+        }
         postings[held++] = chunk.posting;
     }
     if (status != TRUC_OK || held == 0) {
@@ -260,8 +267,7 @@ static truc_status take_chunk_down(const struct view *view, struct found *found)
 
 static truc_status find_in_run(struct view *view, bool reverse, struct found *found)
 {
-    uint64_t seek = reverse ? found->position - 1 : found->position; /* above 0 when falling: the run begins below it */
-    truc_status status = view_seek(view, seek, !reverse);
+    truc_status status = view_seek(view, found->position, !reverse);
     while (status == TRUC_OK && found->count < found->max) {
         status = reverse ? take_chunk_down(view, found) : take_chunk_up(view, found);
         if (status == TRUC_OK && found->count < found->max) {
@@ -271,8 +277,8 @@ static truc_status find_in_run(struct view *view, bool reverse, struct found *fo
     return status == TRUC_NOT_FOUND ? TRUC_OK : status;
 }
 
-/* When the index gave all it has, it must have come to the topic's last entry below the mark, or its first. Falling, the first one
- * found must be the last before the place of beginning, which the one after it would show: it is looked at as well. */
+/* When the index gave all it has, it must have come to the topic's last entry below the mark, or its first; and from above the last
+ * one it must have begun with that. */
 static truc_status check_end(struct derived *derived, MDB_txn *txn, uint32_t topic_id, bool reverse, const struct found *found)
 {
     struct topic_row row;
@@ -343,7 +349,7 @@ truc_status postings_find(struct derived *derived, uint32_t topic_id, uint64_t p
     status = live_runs(derived, txn, &runs, &run_count, ret_indexed);
     for (size_t n = 0; status == TRUC_OK && n < run_count && found.count < max; n++) {
         const struct run *run = &runs[reverse ? run_count - 1 - n : n];
-        if (reverse ? run->first_position >= position : run->end_position <= position) {
+        if (reverse ? run->first_position > position : run->end_position <= position) {
             continue;
         }
         struct view view = {.derived = derived, .txn = txn, .topic_id = topic_id};
