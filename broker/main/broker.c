@@ -77,6 +77,13 @@ static truc_status open_log(struct broker *broker, struct catalog_copy *copy, ch
     return status;
 }
 
+/* Callbacks are short, and the other threads want the cores as well: one for every two cores. */
+static uint32_t callback_threads(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 4 ? 1 : (uint32_t)(cores / 2);
+}
+
 static truc_status create_net(struct broker *broker, char *why)
 {
     const struct config *config = broker->config;
@@ -88,6 +95,7 @@ static truc_status create_net(struct broker *broker, char *why)
     options.handshake_timeout_ms = (uint32_t)config->handshake_timeout;
     options.stall_timeout_ms = (uint32_t)config->stall_timeout;
     options.receive_bytes_total_max = config->receive_bytes_max;
+    options.callback_threads = callback_threads();
     /* Twice the credit: buffers are freed whole. One frame of the largest size must always fit. */
     options.receive_bytes_max = (uint32_t)(2 * config->publish_credit_bytes + FRAME_BYTES_MAX);
     options.send_bytes_max =

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "broker/net/connection.h"
+#include "broker/net/task_threads.h"
 
 void net_options_init(struct net_options *ret_options)
 {
@@ -110,6 +111,9 @@ truc_status net_listen(struct net *net, const char *url, char **ret_url, char *w
     listener->next = net->listeners;
     net->listeners = listener;
     pthread_mutex_unlock(&net->mutex);
+    if (net->task_threads == NULL && net->options.callback_threads > 0) {
+        net->task_threads = task_threads_hold(net->options.callback_threads);
+    }
     listener_accept(listener);
     *ret_url = real;
     return TRUC_OK;
@@ -197,6 +201,7 @@ void net_close(struct net *net)
         listener_destroy(net->listeners);
         net->listeners = next;
     }
+    task_threads_release(net->task_threads);
     pthread_cond_destroy(&net->emptied);
     pthread_mutex_destroy(&net->mutex);
     buffer_pool_unref(net->pool);

@@ -37,6 +37,7 @@ struct net_options {
     uint32_t stall_timeout_ms;        /* a send, or a frame begun, that makes no progress for so long ends the connection; 30,000 */
     uint32_t receive_bytes_max;       /* per connection; 17 MiB */
     uint64_t receive_bytes_total_max; /* over all; 48 MiB */
+    uint32_t callback_threads;        /* 0: NNG's own number, two per core; else so many of them, at least 1 */
     uint32_t send_bytes_max;          /* queued per connection; beyond it the connection is ended; 32 MiB */
 };
 void net_options_init(struct net_options *ret_options);

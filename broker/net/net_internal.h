@@ -40,6 +40,7 @@ struct net {
     struct net_options options;
     struct net_callbacks callbacks;
     struct buffer_pool *pool;
+    struct task_threads *task_threads; /* held, or NULL */
     pthread_t keeper;
     bool keeper_runs;
     atomic_bool stopping; /* the keeper ends */

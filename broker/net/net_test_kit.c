@@ -107,6 +107,7 @@ struct net_options test_options(void)
     struct net_options options;
     net_options_init(&options);
     options.connections_max = CONNECTIONS;
+    options.callback_threads = 1; /* as trucd has it on a small machine */
     return options;
 }
 
