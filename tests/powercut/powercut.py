@@ -24,7 +24,7 @@ import broker  # noqa: E402
 import wire  # noqa: E402
 
 SEGMENT_BYTES = 8 << 20
-LOG_BYTES = 20 << 20  # two roll-overs a round
+LOG_BYTES = 10 << 20  # a round rolls over at least once
 RESULT = re.compile(r"powercut: (\d+) states .*?: (\d+) failed")
 
 
@@ -126,7 +126,7 @@ def record_round(programs, base, seed):
     chance = random.Random(seed)
     with one:
         loads, _ = run_load(one.url, seed, 0, 1 << 30)
-        time.sleep(chance.uniform(0.2, 1.0))  # the kill's moment, not a wait for anything
+        time.sleep(chance.uniform(0.1, 0.5))  # the kill's moment, not a wait for anything
         kill(one, stop)
         one.restart()
         finish(loads)

@@ -117,7 +117,10 @@ static int by_cut(const void *a, const void *b)
     return (x->cut > y->cut) - (x->cut < y->cut);
 }
 
-/* Half of the cuts anywhere, half where it hurts: right after something was told, within a flush, around a change of names. */
+enum { BEGINNING_EVENTS = 300 };
+
+/* Where to cut: a part while the log is being made, of the rest half anywhere, half where it hurts: right after something was told,
+ * within a flush, around a change of names. */
 static bool choose_states(struct run *run)
 {
     const struct options *o = &run->options;
@@ -139,8 +142,9 @@ static bool choose_states(struct run *run)
     uint64_t random = o->seed;
     for (uint64_t i = 0; i < o->states; i++) {
         struct state *state = &run->states[i];
-        bool anywhere = count == 0 || random_next(&random) % 2 == 0;
-        state->cut = anywhere ? 1 + random_next(&random) % run->trace.count : painful[random_next(&random) % count];
+        size_t within = random_next(&random) % 10 == 0 && run->trace.count > BEGINNING_EVENTS ? BEGINNING_EVENTS : run->trace.count;
+        bool anywhere = count == 0 || within == BEGINNING_EVENTS || random_next(&random) % 2 == 0;
+        state->cut = anywhere ? 1 + random_next(&random) % within : painful[random_next(&random) % count];
         state->choice = (enum disk_choice)(random_next(&random) % CHOICE_COUNT);
         state->seed = random_next(&random);
     }

@@ -56,7 +56,8 @@ def caught(checker, programs):
         lines = [line for line in out.read().decode(errors="replace").splitlines() if line.startswith((checker[0] + ":", "canary"))]
     # A result is a line with FAIL; anything else that ends badly is a broken test, not a catch.
     result = next((line for line in reversed(lines) if line.endswith(("PASS", "FAIL"))), "no result")
-    why = next((line for line in lines if line is not result and "seed" not in line.split(" ")[1:2]), result)
+    others = [line for line in lines if line is not result and not line.startswith(checker[0] + ": seed")]
+    why = next((line for line in others if "LOST" in line), others[0] if others else result)
     return status == 1 and result.endswith("FAIL"), why
 
 
