@@ -56,7 +56,8 @@ void client_fail(truc_client *client, truc_status status, const char *text)
     (void)pthread_cond_broadcast(&client->changed);
 }
 
-truc_status client_send(truc_client *client, enum frame_kind kind, struct request *request, uint64_t id, const ProtobufCMessage *header)
+truc_status client_send(truc_client *client, enum frame_kind kind, struct request *request, uint64_t id,
+                        const ProtobufCMessage *header)
 {
     uint8_t bytes[FRAME_BYTES_BEFORE_LOGIN_MAX];
     truc_status status = TRUC_OK;
@@ -95,7 +96,8 @@ void client_saw(truc_client *client, uint64_t position, uint32_t index)
 {
     struct memory *memory = &client->memory;
 
-    if (memory->known && (position < memory->place.position || (position == memory->place.position && index <= memory->place.index)))
+    if (memory->known &&
+        (position < memory->place.position || (position == memory->place.position && index <= memory->place.index)))
         return;
     memory->known = true;
     memcpy(memory->place.log_id, client->log_id, LOG_ID_BYTES);

@@ -31,7 +31,7 @@ enum client_state {
     CLIENT_DOWN,     /* not connected; will be */
     CLIENT_GREETING, /* hello or login under way */
     CLIENT_UP,
-    CLIENT_FAILED    /* for good: the wrong log, a version, ... */
+    CLIENT_FAILED /* for good: the wrong log, a version, ... */
 };
 
 struct client_settings {
@@ -78,11 +78,11 @@ struct truc_client {
 
     /* publishing */
     struct truc_producer *producers;
-    struct lane *ready_head, *ready_tail;    /* lanes with a batch that may be sent */
-    uint64_t credit_used;                    /* bytes of unacknowledged publish frames */
+    struct lane *ready_head, *ready_tail;     /* lanes with a batch that may be sent */
+    uint64_t credit_used;                     /* bytes of unacknowledged publish frames */
     struct send_batch *pack_head, *pack_tail; /* closed batches to be compressed by the client's thread */
-    struct send_batch *packing;              /* the one it is at */
-    struct send_buffer *buffers;             /* for reuse, all of one size */
+    struct send_batch *packing;               /* the one it is at */
+    struct send_buffer *buffers;              /* for reuse, all of one size */
     size_t buffer_count;
 
     struct truc_reader *readers;

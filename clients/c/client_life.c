@@ -111,8 +111,8 @@ static truc_status read_settings(truc_client *client, const truc_options *option
         settings->domain = strdup(domain);
     if (memory_file != NULL)
         client->memory.path = strdup(memory_file);
-    if (settings->url == NULL || settings->agency == NULL || settings->system == NULL || (domain != NULL && settings->domain == NULL) ||
-        (memory_file != NULL && client->memory.path == NULL))
+    if (settings->url == NULL || settings->agency == NULL || settings->system == NULL ||
+        (domain != NULL && settings->domain == NULL) || (memory_file != NULL && client->memory.path == NULL))
         return TRUC_NO_MEMORY;
     return TRUC_OK;
 }

@@ -10,9 +10,9 @@ static const char topic[] = "test.topic";
 /* What the hook does, and when. */
 struct plan {
     enum fake_deed deed;
-    uint64_t at;            /* the frame, counted from 0 */
-    uint64_t times;         /* from there on */
-    int kind;               /* only frames of this kind are counted; 0: all */
+    uint64_t at;    /* the frame, counted from 0 */
+    uint64_t times; /* from there on */
+    int kind;       /* only frames of this kind are counted; 0: all */
     uint64_t seen;
 };
 
@@ -159,11 +159,13 @@ static void publish_bad_input_is_refused_at_once(void **state)
     fake_broker_stop(broker);
 }
 
-/* --- the connection is lost ---------------------------------------------------------------------------------------------------- */
+/* --- the connection is lost ----------------------------------------------------------------------------------------------------
+ */
 
 static void publish_lost_connections_neither_lose_nor_double(void **state)
 {
-    static const enum fake_deed deeds[] = {FAKE_DROP_BEFORE, FAKE_DROP_AFTER, FAKE_DROP_WITHIN, FAKE_GARBAGE, FAKE_TWICE, FAKE_STRANGER};
+    static const enum fake_deed deeds[] = {FAKE_DROP_BEFORE, FAKE_DROP_AFTER, FAKE_DROP_WITHIN,
+                                           FAKE_GARBAGE,     FAKE_TWICE,      FAKE_STRANGER};
 
     (void)state;
     for (size_t d = 0; d < sizeof deeds / sizeof deeds[0]; d++) {
@@ -172,7 +174,8 @@ static void publish_lost_connections_neither_lose_nor_double(void **state)
             struct ledger *ledger = ledger_create();
             struct plan plan = {.deed = deeds[d], .at = at, .times = 1 + at % 3};
             truc_client *client = kit_client(broker->url, NULL);
-            truc_producer *producer = kit_producer(client, ledger, "batch_records", "10", "name", at % 2 == 0 ? "named" : "other", NULL);
+            truc_producer *producer =
+                kit_producer(client, ledger, "batch_records", "10", "name", at % 2 == 0 ? "named" : "other", NULL);
 
             plan.seen = 3;
             set_plan(broker, &plan);
@@ -209,7 +212,8 @@ static void publish_answers_in_splinters_are_put_together(void **state)
     fake_broker_stop(broker);
 }
 
-/* --- refusals -------------------------------------------------------------------------------------------------------------------- */
+/* --- refusals --------------------------------------------------------------------------------------------------------------------
+ */
 
 /* Refuses a batch that holds a record with the key "the-bad-one". */
 static truc_status judge_bad_key(void *context, const struct batch_view *batch)
@@ -346,7 +350,8 @@ static void publish_forgotten_unnamed_producer_is_told(void **state)
     ledger_destroy(ledger);
 }
 
-/* --- waiting ----------------------------------------------------------------------------------------------------------------------- */
+/* --- waiting
+ * ----------------------------------------------------------------------------------------------------------------------- */
 
 static void publish_unanswered_times_out_and_is_not_doubled(void **state)
 {
@@ -354,7 +359,8 @@ static void publish_unanswered_times_out_and_is_not_doubled(void **state)
     struct ledger *ledger = ledger_create();
     struct plan plan = {.deed = FAKE_SILENT, .times = 1000, .kind = FRAME_PUBLISH};
     truc_client *client = kit_client(broker->url, NULL);
-    truc_producer *producer = kit_producer(client, ledger, "batch_records", "10", "in_flight", "2", "delivery_timeout_ms", "100", NULL);
+    truc_producer *producer =
+        kit_producer(client, ledger, "batch_records", "10", "in_flight", "2", "delivery_timeout_ms", "100", NULL);
 
     (void)state;
     set_plan(broker, &plan);
@@ -381,7 +387,8 @@ static void publish_full_queue_errors_or_blocks(void **state)
     struct ledger *ledger = ledger_create();
     struct plan plan = {.deed = FAKE_SILENT, .times = 1000, .kind = FRAME_PUBLISH};
     truc_client *client = kit_client(broker->url, NULL);
-    truc_producer *producer = kit_producer(client, ledger, "queue_bytes", "100000", "queue_full", "error", "batch_bytes", "20000", NULL);
+    truc_producer *producer =
+        kit_producer(client, ledger, "queue_bytes", "100000", "queue_full", "error", "batch_bytes", "20000", NULL);
     static char data[1000];
     truc_record record = TRUC_RECORD_INIT;
     truc_status status = TRUC_OK;

@@ -87,7 +87,8 @@ static struct fake_broker *filled_broker(uint64_t count, size_t size)
 {
     struct fake_broker *broker = fake_broker_start();
     truc_client *client = kit_client(broker->url, NULL);
-    truc_producer *producer = kit_producer(client, NULL, "batch_records", "10", "linger_us", "10000000", "codec", size > 100 ? "lz4" : "none", NULL);
+    truc_producer *producer =
+        kit_producer(client, NULL, "batch_records", "10", "linger_us", "10000000", "codec", size > 100 ? "lz4" : "none", NULL);
 
     kit_publish(producer, topic, 0, count, size, 100);
     assert_int_equal(truc_flush(producer, WAIT_MS), TRUC_OK);
@@ -100,7 +101,8 @@ static truc_reader *open_reader(truc_client *client, struct seen *seen, const ch
     truc_reader *reader = NULL;
     char *why = NULL;
 
-    if (truc_reader_open(client, pattern, options, seen != NULL ? on_message : NULL, seen != NULL ? on_end : NULL, seen, &reader, &why) != TRUC_OK)
+    if (truc_reader_open(client, pattern, options, seen != NULL ? on_message : NULL, seen != NULL ? on_end : NULL, seen, &reader,
+                         &why) != TRUC_OK)
         fail_msg("reader: %s", why);
     truc_options_destroy(options);
     return reader;
@@ -275,7 +277,8 @@ static enum fake_deed make_trouble(void *context, struct fake_broker *broker, co
 
 static void read_lost_connections_leave_no_gap(void **state)
 {
-    static const enum fake_deed deeds[] = {FAKE_DROP_BEFORE, FAKE_DROP_AFTER, FAKE_DROP_WITHIN, FAKE_GARBAGE, FAKE_STRANGER, FAKE_TWICE};
+    static const enum fake_deed deeds[] = {FAKE_DROP_BEFORE, FAKE_DROP_AFTER, FAKE_DROP_WITHIN,
+                                           FAKE_GARBAGE,     FAKE_STRANGER,   FAKE_TWICE};
 
     (void)state;
     for (size_t d = 0; d < 6; d++) {
@@ -290,7 +293,8 @@ static void read_lost_connections_leave_no_gap(void **state)
             broker->deed = make_trouble;
             broker->context = &trouble;
             client = kit_client(broker->url, NULL);
-            reader = open_reader(client, seen, topic, kit_options("credit_bytes", "65536", "reverse", reverse ? "yes" : "no", NULL));
+            reader =
+                open_reader(client, seen, topic, kit_options("credit_bytes", "65536", "reverse", reverse ? "yes" : "no", NULL));
             /* Data sent twice does not move on: that connection is given up, the reading is not. */
             assert_int_equal(truc_reader_wait(reader, WAIT_MS), TRUC_OK);
             assert_int_equal(seen->count, 3000);
@@ -451,7 +455,8 @@ static enum fake_deed greet_badly(void *context, struct fake_broker *broker, con
 
 static void session_bad_greetings_end_in_time(void **state)
 {
-    static const enum fake_deed deeds[] = {FAKE_SILENT, FAKE_DROP_BEFORE, FAKE_DROP_WITHIN, FAKE_GARBAGE, FAKE_STRANGER, FAKE_TWICE};
+    static const enum fake_deed deeds[] = {FAKE_SILENT,  FAKE_DROP_BEFORE, FAKE_DROP_WITHIN,
+                                           FAKE_GARBAGE, FAKE_STRANGER,    FAKE_TWICE};
 
     (void)state;
     for (size_t i = 0; i < 6; i++) {
@@ -462,7 +467,8 @@ static void session_bad_greetings_end_in_time(void **state)
         broker->context = &deed;
         broker->deed = greet_badly;
         status = try_client(broker->url, NULL, NULL);
-        assert_true(deed == FAKE_TWICE ? status == TRUC_OK : status == TRUC_TIMED_OUT || status == TRUC_UNREACHABLE || status == TRUC_PROTOCOL);
+        assert_true(deed == FAKE_TWICE ? status == TRUC_OK
+                                       : status == TRUC_TIMED_OUT || status == TRUC_UNREACHABLE || status == TRUC_PROTOCOL);
         fake_broker_stop(broker);
     }
 }

@@ -36,7 +36,8 @@ truc_options *kit_options(const char *name, ...);
 truc_client *kit_client(const char *url, ...);
 truc_producer *kit_producer(truc_client *client, struct ledger *ledger, ...);
 
-/* Publishes numbers [first, last) with data of `size` bytes (at least 8), key "the-bad-one" where number % bad_every == bad_every - 1. */
+/* Publishes numbers [first, last) with data of `size` bytes (at least 8), key "the-bad-one" where number % bad_every == bad_every
+ * - 1. */
 void kit_publish(truc_producer *producer, const char *topic, uint64_t first, uint64_t last, size_t size, uint64_t bad_every);
 
 /* The numbers stored in a topic, in log order: asserts that each is above the one before, and returns their count. */

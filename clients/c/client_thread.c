@@ -23,8 +23,9 @@ static void schedule_reconnect(truc_client *client)
         delay = client->reconnect_floor_ms;
     client->reconnect_floor_ms = 0;
     client->reconnect_at_ns = clock_now_ns() + delay * MS;
-    client->reconnect_delay_ms =
-        client->reconnect_delay_ms > client->settings.reconnect_max_ms / 2 ? client->settings.reconnect_max_ms : client->reconnect_delay_ms * 2;
+    client->reconnect_delay_ms = client->reconnect_delay_ms > client->settings.reconnect_max_ms / 2
+                                     ? client->settings.reconnect_max_ms
+                                     : client->reconnect_delay_ms * 2;
 }
 
 static truc_status pong(struct request *request, const struct frame *frame, struct inbound **inbound, const char **ret_why)

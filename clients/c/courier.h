@@ -16,7 +16,7 @@ struct courier {
     pthread_cond_t work;
     _Atomic bool started; /* read without the lock, to know the callback thread */
     bool stopping, initialised;
-    struct send_batch *head, *tail;  /* batches whose outcome is to be told */
+    struct send_batch *head, *tail; /* batches whose outcome is to be told */
 };
 
 truc_status courier_init(struct courier *courier);

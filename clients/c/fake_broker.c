@@ -48,8 +48,8 @@ static void send_bytes(struct fake_broker *broker, const uint8_t *bytes, size_t 
     }
 }
 
-static void answer(struct fake_broker *broker, enum fake_deed deed, enum frame_kind kind, uint64_t id, const ProtobufCMessage *header,
-                   struct bytes payload)
+static void answer(struct fake_broker *broker, enum fake_deed deed, enum frame_kind kind, uint64_t id,
+                   const ProtobufCMessage *header, struct bytes payload)
 {
     uint8_t head[8192];
     size_t size = frame_encode(head, sizeof head, kind, deed == FAKE_STRANGER ? UINT64_C(1) << 60 : id, header, payload.size);
@@ -203,8 +203,12 @@ static void store(struct fake_broker *broker, const struct batch_view *batch, ui
 {
     struct fake_topic *topic = topic_of(broker, batch->topic);
     struct fake_entry *entry = &broker->entries[broker->entry_count];
-    struct leaf leaf = {.evidence = EVIDENCE_RECORD, .record_count = batch->record_count, .position = broker->entry_count,
-                        .base_offset = topic->next_offset, .append_time_ns = (int64_t)broker->entry_count + 1, .topic = batch->topic};
+    struct leaf leaf = {.evidence = EVIDENCE_RECORD,
+                        .record_count = batch->record_count,
+                        .position = broker->entry_count,
+                        .base_offset = topic->next_offset,
+                        .append_time_ns = (int64_t)broker->entry_count + 1,
+                        .topic = batch->topic};
     uint8_t encoded[LEAF_BYTES_MAX], *scratch = NULL;
     size_t capacity = 0;
     struct bytes raw;
@@ -250,7 +254,9 @@ static void on_publish(struct fake_broker *broker, enum fake_deed deed, const st
             producer = &broker->producers[i];
     }
     if (status == TRUC_OK)
-        status = producer == NULL || producer->gone ? TRUC_UNKNOWN_PRODUCER : producer->epoch != batch.epoch ? TRUC_FENCED : TRUC_OK;
+        status = producer == NULL || producer->gone ? TRUC_UNKNOWN_PRODUCER
+                 : producer->epoch != batch.epoch   ? TRUC_FENCED
+                                                    : TRUC_OK;
     if (status == TRUC_OK && deed == FAKE_REFUSE)
         status = broker->refuse_status;
     if (status != TRUC_OK) {
@@ -266,8 +272,8 @@ static void on_publish(struct fake_broker *broker, enum fake_deed deed, const st
             struct leaf leaf;
 
             if (entry_served_next(&served, &view, &status) && view.fields.producer_id == batch.producer_id &&
-                view.fields.first_sequence == batch.first_sequence && bytes_equal(bytes_of_text(broker->entries[i].topic), batch.topic) &&
-                leaf_parse(view.leaf, &leaf) == TRUC_OK) {
+                view.fields.first_sequence == batch.first_sequence &&
+                bytes_equal(bytes_of_text(broker->entries[i].topic), batch.topic) && leaf_parse(view.leaf, &leaf) == TRUC_OK) {
                 ok.position = leaf.position;
                 ok.base_offset = leaf.base_offset;
                 ok.duplicate = true;
@@ -348,7 +354,9 @@ static void serve(struct fake_broker *broker, enum fake_deed deed)
 
 static uint64_t bound_of(const struct fake_broker *broker, const Truc__V1__Bound *bound, uint64_t absent)
 {
-    uint64_t position = bound == NULL ? absent : bound->at_case == TRUC__V1__BOUND__AT_POSITION ? bound->position : broker->entry_count;
+    uint64_t position = bound == NULL                                    ? absent
+                        : bound->at_case == TRUC__V1__BOUND__AT_POSITION ? bound->position
+                                                                         : broker->entry_count;
 
     return position < broker->entry_count ? position : broker->entry_count;
 }

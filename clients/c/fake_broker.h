@@ -58,7 +58,7 @@ struct fake_broker {
     /* knobs */
     void *context;
     enum fake_deed (*deed)(void *context, struct fake_broker *broker, const struct frame *frame); /* locked; NULL: normal */
-    truc_status (*judge)(void *context, const struct batch_view *batch);                         /* locked; NULL: accept */
+    truc_status (*judge)(void *context, const struct batch_view *batch);                          /* locked; NULL: accept */
     truc_status refuse_status;
     uint32_t retry_after_ms, batch_bytes_max, in_flight_max;
     uint64_t credit_bytes, generation;

@@ -13,7 +13,10 @@ struct gate {
     _Atomic uint32_t word;
 };
 
-static inline uint32_t gate_word(struct gate *gate) { return atomic_load_explicit(&gate->word, memory_order_acquire); }
+static inline uint32_t gate_word(struct gate *gate)
+{
+    return atomic_load_explicit(&gate->word, memory_order_acquire);
+}
 
 /* Waits as long as the word is `seen`. False when the deadline (clock.h) has passed. May return without cause. */
 bool gate_wait(struct gate *gate, uint32_t seen, int64_t deadline_ns);

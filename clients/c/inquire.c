@@ -135,8 +135,9 @@ static const char *evidence_name(int evidence)
 }
 
 /* Asks and decodes; the message lives in *memory, to be freed. */
-static truc_status ask_message(truc_client *client, enum frame_kind kind, const ProtobufCMessage *question, enum frame_kind answer_kind,
-                               const ProtobufCMessageDescriptor *descriptor, uint8_t **ret_memory, void **ret_message)
+static truc_status ask_message(truc_client *client, enum frame_kind kind, const ProtobufCMessage *question,
+                               enum frame_kind answer_kind, const ProtobufCMessageDescriptor *descriptor, uint8_t **ret_memory,
+                               void **ret_message)
 {
     struct inquiry_answer answer = {0};
     uint8_t *memory;
@@ -182,37 +183,38 @@ truc_status truc_log_info_json(truc_client *client, char **ret_json)
 
     if (client == NULL || ret_json == NULL || client_in_callback(client))
         return TRUC_INVALID_ARGUMENT;
-    status = ask_message(client, FRAME_LOG_INFO, &question.base, FRAME_LOG_INFO_OK, &truc__v1__log_info_ok__descriptor, &memory, &message);
+    status = ask_message(client, FRAME_LOG_INFO, &question.base, FRAME_LOG_INFO_OK, &truc__v1__log_info_ok__descriptor, &memory,
+                         &message);
     if (status != TRUC_OK)
         return status;
     info = message;
-    status = dump(json_pack("{s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-                            "domain", info->domain, "log_id", hex_json(info->log_id), "generation", number_json(info->generation),
-                            "engine", info->engine, "state", info->state,
-                            "durable_block", number_json(info->durable_block), "durable_position", number_json(info->durable_position),
-                            "record_count", number_json(info->record_count), "topic_count", number_json(info->topic_count),
-                            "producer_count", number_json(info->producer_count), "bytes", number_json(info->bytes),
-                            "segment_count", number_json(info->segment_count),
-                            "first_append_ns", number_json((uint64_t)info->first_append_ns),
-                            "last_append_ns", number_json((uint64_t)info->last_append_ns),
-                            "connection_count", number_json(info->connection_count), "reader_count", number_json(info->reader_count),
-                            "clock_ns", number_json((uint64_t)info->clock_ns), "available_bytes", number_json(info->available_bytes)),
-                  ret_json);
+    status =
+        dump(json_pack("{s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "domain",
+                       info->domain, "log_id", hex_json(info->log_id), "generation", number_json(info->generation), "engine",
+                       info->engine, "state", info->state, "durable_block", number_json(info->durable_block), "durable_position",
+                       number_json(info->durable_position), "record_count", number_json(info->record_count), "topic_count",
+                       number_json(info->topic_count), "producer_count", number_json(info->producer_count), "bytes",
+                       number_json(info->bytes), "segment_count", number_json(info->segment_count), "first_append_ns",
+                       number_json((uint64_t)info->first_append_ns), "last_append_ns", number_json((uint64_t)info->last_append_ns),
+                       "connection_count", number_json(info->connection_count), "reader_count", number_json(info->reader_count),
+                       "clock_ns", number_json((uint64_t)info->clock_ns), "available_bytes", number_json(info->available_bytes)),
+             ret_json);
     free(memory);
     return status;
 }
 
 static json_t *topic_json(const Truc__V1__TopicInfo *topic)
 {
-    return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-                     "topic", topic->topic, "topic_id", number_json(topic->topic_id), "evidence", evidence_name((int)topic->evidence),
-                     "next_offset", number_json(topic->next_offset), "first_position", number_json(topic->first_position),
-                     "last_position", number_json(topic->last_position), "created_ns", number_json((uint64_t)topic->created_ns),
-                     "last_append_ns", number_json((uint64_t)topic->last_append_ns), "bytes", number_json(topic->bytes),
-                     "entry_count", number_json(topic->entry_count));
+    return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "topic", topic->topic, "topic_id",
+                     number_json(topic->topic_id), "evidence", evidence_name((int)topic->evidence), "next_offset",
+                     number_json(topic->next_offset), "first_position", number_json(topic->first_position), "last_position",
+                     number_json(topic->last_position), "created_ns", number_json((uint64_t)topic->created_ns), "last_append_ns",
+                     number_json((uint64_t)topic->last_append_ns), "bytes", number_json(topic->bytes), "entry_count",
+                     number_json(topic->entry_count));
 }
 
-truc_status truc_topics_json(truc_client *client, const char *pattern, const char *after, unsigned limit, char **ret_json, bool *ret_more)
+truc_status truc_topics_json(truc_client *client, const char *pattern, const char *after, unsigned limit, char **ret_json,
+                             bool *ret_more)
 {
     Truc__V1__Topics question = TRUC__V1__TOPICS__INIT;
     const Truc__V1__TopicsOk *page;
@@ -231,7 +233,8 @@ truc_status truc_topics_json(truc_client *client, const char *pattern, const cha
     question.pattern = pattern_copy;
     question.after = after_copy;
     question.limit = limit;
-    status = ask_message(client, FRAME_TOPICS, &question.base, FRAME_TOPICS_OK, &truc__v1__topics_ok__descriptor, &memory, &message);
+    status =
+        ask_message(client, FRAME_TOPICS, &question.base, FRAME_TOPICS_OK, &truc__v1__topics_ok__descriptor, &memory, &message);
     if (status != TRUC_OK)
         goto done;
     page = message;

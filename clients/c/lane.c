@@ -237,7 +237,8 @@ bool lane_sendable(const struct lane *lane, int64_t now_ns)
         return false;
     if (now_ns != 0 && lane->retry_at_ns > now_ns)
         return false;
-    return batch->state == BATCH_CLOSED || (batch->state == BATCH_OPEN && batch->urgent && lane->in_flight == 0 && batch->record_count > 0);
+    return batch->state == BATCH_CLOSED ||
+           (batch->state == BATCH_OPEN && batch->urgent && lane->in_flight == 0 && batch->record_count > 0);
 }
 
 static void wait_in_line(struct lane *lane, int64_t at_ns)
@@ -306,7 +307,8 @@ static void expect_back(struct lane *lane, const struct send_batch *batch)
     if (batch->waited_count == 0 || batch->sent_ns == 0)
         return;
     /* Together with those that gathered meanwhile: else two groups would take turns for ever. */
-    lane->hold_count = batch->waited_count + (lane->unsent != NULL && lane->unsent->state == BATCH_OPEN ? lane->unsent->record_count : 0);
+    lane->hold_count =
+        batch->waited_count + (lane->unsent != NULL && lane->unsent->state == BATCH_OPEN ? lane->unsent->record_count : 0);
     if (lane->hold_count < 2)
         return;
     if (lane->hold_skip > 0) {
@@ -468,7 +470,8 @@ void lane_refused(struct lane *lane, struct send_batch *batch, const struct clie
     lane->in_flight--;
     lane->recovering = true;
     if (refusal->status == TRUC_FENCED || (refusal->status == TRUC_OUT_OF_SEQUENCE && !follows)) {
-        /* Out of sequence without a cause of ours: the broker has more or fewer records than it told. Nothing can be sent safely. */
+        /* Out of sequence without a cause of ours: the broker has more or fewer records than it told. Nothing can be sent safely.
+         */
         batch->state = BATCH_CLOSED;
         producer_fail(producer, refusal->status, refusal->text);
         return;

@@ -9,9 +9,9 @@
  * Outcomes are told in order: a batch leaves when it is at the head and its outcome is known. Sequences are given when a batch is
  * sent: acked_next is what follows the last acknowledged record, next_sequence what the next batch to be sent begins with.
  *
- * Urgent records (truc_publish_wait, linger 0) gather while a batch is in flight and go when it is answered. Then the first thread that
- * comes back would take a round trip alone while all others wait for the next: so the lane holds on for a moment, at most half the
- * last round trip, until as many are there again as were let go.
+ * Urgent records (truc_publish_wait, linger 0) gather while a batch is in flight and go when it is answered. Then the first thread
+ * that comes back would take a round trip alone while all others wait for the next: so the lane holds on for a moment, at most half
+ * the last round trip, until as many are there again as were let go.
  *
  * When a batch is refused, those sent behind it come back OUT_OF_SEQUENCE: the lane is `recovering` until nothing is in flight,
  * then begins again behind what was acknowledged, with new numbers for whatever came behind a hole. A retriable refusal does the
@@ -23,25 +23,25 @@
 
 struct lane {
     struct lane *hash_next;
-    struct lane *ready_next;                 /* of the client's ready list */
-    struct lane *wait_next, *wait_previous;  /* of the producer's waiting list */
+    struct lane *ready_next;                /* of the client's ready list */
+    struct lane *wait_next, *wait_previous; /* of the producer's waiting list */
     struct truc_producer *producer;
     struct send_batch *head, *tail;
-    struct send_batch *unsent;   /* first batch that is neither sent nor decided; NULL: none */
+    struct send_batch *unsent; /* first batch that is neither sent nor decided; NULL: none */
     uint64_t acked_next, next_sequence;
-    uint64_t pending_records;    /* in batches of this lane whose outcome is open */
-    uint32_t in_flight;          /* batches SENT */
-    uint32_t header_bytes;       /* headroom of its batches */
-    uint32_t size_hint;          /* what its last batch came to */
+    uint64_t pending_records; /* in batches of this lane whose outcome is open */
+    uint32_t in_flight;       /* batches SENT */
+    uint32_t header_bytes;    /* headroom of its batches */
+    uint32_t size_hint;       /* what its last batch came to */
     uint32_t hash;
     bool ready, waiting, recovering, sync_wait; /* sync_wait: for the outbox */
     int64_t retry_at_ns;
     uint32_t retry_delay_ms;
-    uint32_t hold_count;         /* threads that were just given their results: most will be back at once with the next record */
-    uint32_t hold_skip;          /* so many times it does not, since it was in vain */
-    int64_t hold_until_ns;       /* until then an urgent batch waits for that many; 0: it does not */
+    uint32_t hold_count;   /* threads that were just given their results: most will be back at once with the next record */
+    uint32_t hold_skip;    /* so many times it does not, since it was in vain */
+    int64_t hold_until_ns; /* until then an urgent batch waits for that many; 0: it does not */
     uint16_t name_size;
-    char name[];                 /* terminated */
+    char name[]; /* terminated */
 };
 
 /* The lane of a topic, made when it is missing. TRUC_BAD_TOPIC, TRUC_NO_MEMORY. */

@@ -409,7 +409,8 @@ static void receive_more(struct link *link)
     unsigned count = 0;
 
     if (link->large != NULL)
-        iov[count++] = (nng_iov){.iov_buf = link->large->data + link->large->filled, .iov_len = link->large_size - link->large->filled};
+        iov[count++] =
+            (nng_iov){.iov_buf = link->large->data + link->large->filled, .iov_len = link->large_size - link->large->filled};
     iov[count++] = (nng_iov){.iov_buf = link->staging + link->end, .iov_len = LINK_STAGING_BYTES - link->end};
     (void)nng_aio_set_iov(link->receive_aio, count, iov);
     nng_stream_recv(link->stream, link->receive_aio);

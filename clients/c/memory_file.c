@@ -81,8 +81,8 @@ truc_status memory_file_write(const char *path, const truc_log_place *place)
     (void)snprintf(fresh, size, "%s.new", path);
     for (size_t i = 0; i < 16; i++)
         (void)snprintf(hex + 2 * i, 3, "%02x", place->log_id[i]);
-    length = snprintf(line, sizeof line, "truc-memory-v1 log_id=%s generation=%" PRIu64 " position=%" PRIu64 " index=%" PRIu32 "\n", hex,
-                      place->generation, place->position, place->index);
+    length = snprintf(line, sizeof line, "truc-memory-v1 log_id=%s generation=%" PRIu64 " position=%" PRIu64 " index=%" PRIu32 "\n",
+                      hex, place->generation, place->position, place->index);
     fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0 || write(fd, line, (size_t)length) != length || fdatasync(fd) != 0)
         goto done;

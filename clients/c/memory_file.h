@@ -9,9 +9,9 @@
 #include "clients/c/truc.h"
 
 struct memory {
-    char *path;                 /* NULL: remembered only while the client lives */
-    bool known, dirty, failed;  /* failed: the last write did; tried again later */
-    truc_log_place place;       /* highest */
+    char *path;                /* NULL: remembered only while the client lives */
+    bool known, dirty, failed; /* failed: the last write did; tried again later */
+    truc_log_place place;      /* highest */
     int64_t save_at_ns;
 };
 

@@ -23,7 +23,8 @@ static void copy_text(char *out, size_t capacity, struct bytes text)
 
 static bool wants_entry(const struct message_filter *filter, const struct proven_entry *entry)
 {
-    return pattern_match(filter->pattern, entry->topic) && (filter->agency.size == 0 || bytes_equal(filter->agency, entry->agency)) &&
+    return pattern_match(filter->pattern, entry->topic) &&
+           (filter->agency.size == 0 || bytes_equal(filter->agency, entry->agency)) &&
            (filter->system.size == 0 || bytes_equal(filter->system, entry->system));
 }
 

@@ -14,22 +14,22 @@ struct message_filter {
     struct bytes pattern, key, type, agency, system; /* empty: any */
     int64_t event_since_ns, event_until_ns;          /* 0: any */
     bool cut_by_offset;
-    uint64_t offset_low, offset_high;                /* [low, high) */
+    uint64_t offset_low, offset_high; /* [low, high) */
     bool reverse;
 };
 
 /* Messages of the entry being consumed. */
 struct message_maker {
     truc_message messages[MESSAGES_AT_ONCE];
-    truc_header *headers;              /* of those messages */
+    truc_header *headers; /* of those messages */
     size_t header_count, header_capacity;
-    struct bytes *records;             /* reverse: the entry's records, to be walked backwards */
+    struct bytes *records; /* reverse: the entry's records, to be walked backwards */
     size_t record_capacity;
-    struct prove_scratch scratch;      /* an entry that had to be proven again */
+    struct prove_scratch scratch; /* an entry that had to be proven again */
     char topic[TOPIC_BYTES_MAX + 1], agency[AGENCY_BYTES_MAX + 1], system[SYSTEM_BYTES_MAX + 1];
-    const struct proven_entry *entry;  /* NULL: none begun */
-    struct reader walk;                /* over its raw payload */
-    uint32_t index;                    /* of the next record; reverse: how many are left */
+    const struct proven_entry *entry; /* NULL: none begun */
+    struct reader walk;               /* over its raw payload */
+    uint32_t index;                   /* of the next record; reverse: how many are left */
     uint64_t generation;
 };
 
@@ -39,8 +39,8 @@ void message_maker_fini(struct message_maker *maker);
  * TRUC_DAMAGED. */
 truc_status message_maker_begin(struct message_maker *maker, const struct message_filter *filter, const struct proven_entry *entry);
 
-/* The next messages of the entry, at most `most` of them; 0 with TRUC_OK: the entry is done. TRUC_DAMAGED (a record that no record may
- * be), TRUC_NO_MEMORY. */
+/* The next messages of the entry, at most `most` of them; 0 with TRUC_OK: the entry is done. TRUC_DAMAGED (a record that no record
+ * may be), TRUC_NO_MEMORY. */
 truc_status message_maker_next(struct message_maker *maker, const struct message_filter *filter, size_t most, size_t *ret_count);
 
 #endif

@@ -7,12 +7,36 @@
 #include "clients/c/truc.h"
 
 enum option_id {
-    OPTION_URL, OPTION_SOURCE, OPTION_DOMAIN, OPTION_CONNECT_TIMEOUT_MS, OPTION_REQUEST_TIMEOUT_MS, OPTION_RECONNECT_MIN_MS,
-    OPTION_RECONNECT_MAX_MS, OPTION_MEMORY_FILE,
-    OPTION_NAME, OPTION_BATCH_BYTES, OPTION_BATCH_RECORDS, OPTION_LINGER_US, OPTION_QUEUE_BYTES, OPTION_QUEUE_FULL, OPTION_CODEC,
-    OPTION_EVIDENCE, OPTION_OUTBOX, OPTION_DELIVERY_TIMEOUT_MS, OPTION_IN_FLIGHT,
-    OPTION_FROM, OPTION_UNTIL, OPTION_FOLLOW, OPTION_REVERSE, OPTION_KEY, OPTION_TYPE, OPTION_EVENT_SINCE_NS, OPTION_EVENT_UNTIL_NS,
-    OPTION_LIMIT, OPTION_CREDIT_BYTES, OPTION_VERIFY,
+    OPTION_URL,
+    OPTION_SOURCE,
+    OPTION_DOMAIN,
+    OPTION_CONNECT_TIMEOUT_MS,
+    OPTION_REQUEST_TIMEOUT_MS,
+    OPTION_RECONNECT_MIN_MS,
+    OPTION_RECONNECT_MAX_MS,
+    OPTION_MEMORY_FILE,
+    OPTION_NAME,
+    OPTION_BATCH_BYTES,
+    OPTION_BATCH_RECORDS,
+    OPTION_LINGER_US,
+    OPTION_QUEUE_BYTES,
+    OPTION_QUEUE_FULL,
+    OPTION_CODEC,
+    OPTION_EVIDENCE,
+    OPTION_OUTBOX,
+    OPTION_DELIVERY_TIMEOUT_MS,
+    OPTION_IN_FLIGHT,
+    OPTION_FROM,
+    OPTION_UNTIL,
+    OPTION_FOLLOW,
+    OPTION_REVERSE,
+    OPTION_KEY,
+    OPTION_TYPE,
+    OPTION_EVENT_SINCE_NS,
+    OPTION_EVENT_UNTIL_NS,
+    OPTION_LIMIT,
+    OPTION_CREDIT_BYTES,
+    OPTION_VERIFY,
     OPTION_COUNT
 };
 
@@ -24,10 +48,10 @@ enum { EVIDENCE_CHOICE_TOPIC, EVIDENCE_CHOICE_RECORD, EVIDENCE_CHOICE_BATCH };
 
 struct option_row {
     const char *name;
-    const char *scope;                  /* "client", "producer", "reader" */
+    const char *scope; /* "client", "producer", "reader" */
     enum option_type type;
-    const char *default_text;           /* NULL: none */
-    uint64_t minimum, maximum;          /* of a number, or of a text's size */
+    const char *default_text;  /* NULL: none */
+    uint64_t minimum, maximum; /* of a number, or of a text's size */
     const char *choices[4];
     bool (*check)(const char *value, const char **ret_why); /* NULL: none */
     const char *help;
@@ -43,9 +67,9 @@ struct option_bound {
 };
 
 /* Values as set, or the defaults; options may be NULL: all defaults. */
-const char *option_text(const truc_options *options, enum option_id id);        /* NULL: not set and no default */
-uint64_t option_number(const truc_options *options, enum option_id id);         /* also choices and yes/no */
-int64_t option_time(const truc_options *options, enum option_id id);            /* 0: not set */
+const char *option_text(const truc_options *options, enum option_id id); /* NULL: not set and no default */
+uint64_t option_number(const truc_options *options, enum option_id id);  /* also choices and yes/no */
+int64_t option_time(const truc_options *options, enum option_id id);     /* 0: not set */
 struct option_bound option_bound(const truc_options *options, enum option_id id);
 
 #endif

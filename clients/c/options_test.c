@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 static void option_table_is_whole(void **state)
@@ -32,10 +33,10 @@ static void option_table_is_whole(void **state)
 static void option_wrong_values_are_named(void **state)
 {
     static const char *const wrong[][2] = {
-        {"batch_bytes", "0"},   {"batch_bytes", "12x"},       {"batch_bytes", "-1"},  {"batch_bytes", "99999999999999999999"},
-        {"codec", "gzip"},      {"follow", "true"},           {"from", "offset="},    {"from", "offset=1x"},
-        {"until", "yesterday"}, {"event_since_ns", "now"},    {"source", "H26.16/"},  {"source", "no agency/x"},
-        {"name", ""},           {"queue_bytes", "1"},         {"no_such", "1"},       {"in_flight", "17"},
+        {"batch_bytes", "0"},   {"batch_bytes", "12x"},    {"batch_bytes", "-1"}, {"batch_bytes", "99999999999999999999"},
+        {"codec", "gzip"},      {"follow", "true"},        {"from", "offset="},   {"from", "offset=1x"},
+        {"until", "yesterday"}, {"event_since_ns", "now"}, {"source", "H26.16/"}, {"source", "no agency/x"},
+        {"name", ""},           {"queue_bytes", "1"},      {"no_such", "1"},      {"in_flight", "17"},
     };
     truc_options *options = NULL;
 
@@ -74,12 +75,34 @@ static void option_values_are_taken(void **state)
     truc_options_destroy(options);
 }
 
+/* docs/libtruc.md lists every option as the table has it. */
+static void option_manual_is_the_table(void **state)
+{
+    static char manual[256 * 1024];
+    FILE *file = fopen(TRUC_MANUAL, "re");
+    char row[1024];
+
+    (void)state;
+    assert_non_null(file);
+    manual[fread(manual, 1, sizeof manual - 1, file)] = '\0';
+    (void)fclose(file);
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const struct option_row *option = &option_table[i];
+
+        (void)snprintf(row, sizeof row, "| %s | `%s` | %s | %s |", option->scope, option->name,
+                       option->default_text != NULL ? option->default_text : "", option->help);
+        if (strstr(manual, row) == NULL)
+            fail_msg("docs/libtruc.md lacks: %s", row);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(option_table_is_whole),
         cmocka_unit_test(option_wrong_values_are_named),
         cmocka_unit_test(option_values_are_taken),
+        cmocka_unit_test(option_manual_is_the_table),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

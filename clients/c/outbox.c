@@ -143,7 +143,8 @@ static truc_status replay(struct outbox *outbox)
         if (status == TRUC_OK && torn_place != UINT64_MAX && flushed_beyond(segment, place, torn_place))
             status = TRUC_DAMAGED;
         if (status != TRUC_OK) {
-            (void)snprintf(outbox->why, sizeof outbox->why, "the outbox's segment %016" PRIx64 " is damaged near byte %u", segment->number, place);
+            (void)snprintf(outbox->why, sizeof outbox->why, "the outbox's segment %016" PRIx64 " is damaged near byte %u",
+                           segment->number, place);
             return status;
         }
         if (torn_place != UINT64_MAX && torn_place < place_of(segment->number, 0)) {
@@ -216,11 +217,12 @@ static truc_status take_directory(struct outbox *outbox, const char *directory)
     return TRUC_OK;
 }
 
-truc_status outbox_open(const char *directory, const struct outbox_identity *identity, uint64_t limit_bytes, struct outbox **ret_outbox,
-                        char *why, size_t why_size)
+truc_status outbox_open(const char *directory, const struct outbox_identity *identity, uint64_t limit_bytes,
+                        struct outbox **ret_outbox, char *why, size_t why_size)
 {
     struct outbox *outbox = calloc(1, sizeof *outbox);
-    size_t largest = identity->record_bytes_max + TOPIC_BYTES_MAX + OUTBOX_ITEM_BYTES + OUTBOX_HEADER_BYTES + MARK_RESERVE_BYTES + 4096;
+    size_t largest =
+        identity->record_bytes_max + TOPIC_BYTES_MAX + OUTBOX_ITEM_BYTES + OUTBOX_HEADER_BYTES + MARK_RESERVE_BYTES + 4096;
     truc_status status;
 
     if (outbox == NULL)
@@ -281,7 +283,8 @@ const char *outbox_why(const struct outbox *outbox)
     return outbox->why;
 }
 
-/* --- after a crash ------------------------------------------------------------------------------------------------------------- */
+/* --- after a crash -------------------------------------------------------------------------------------------------------------
+ */
 
 static truc_status resume_topic(struct outbox *outbox, struct truc_producer *producer, struct open_topic *topic)
 {
@@ -292,18 +295,21 @@ static truc_status resume_topic(struct outbox *outbox, struct truc_producer *pro
     if (status != TRUC_OK)
         return status == TRUC_NO_MEMORY ? status : TRUC_DAMAGED;
     if (lane->acked_next < first) {
-        (void)snprintf(outbox->why, sizeof outbox->why, "the broker has %" PRIu64 " records of this producer in %.120s, it had acknowledged %" PRIu64,
+        (void)snprintf(outbox->why, sizeof outbox->why,
+                       "the broker has %" PRIu64 " records of this producer in %.120s, it had acknowledged %" PRIu64,
                        lane->acked_next, topic->name, first);
         return TRUC_LOG_WENT_BACK;
     }
     if (lane->acked_next > last && topic->count > 0) {
         (void)snprintf(outbox->why, sizeof outbox->why,
-                       "another instance published under this name into %.120s while records of it waited in the outbox", topic->name);
+                       "another instance published under this name into %.120s while records of it waited in the outbox",
+                       topic->name);
         return TRUC_CONFLICT;
     }
     open_topic_drop(topic, lane->acked_next);
     for (size_t i = 0; i < topic->count && status == TRUC_OK; i++)
-        status = publish_recovered(producer, lane, topic->records[topic->begin + i], place_of(outbox->head->number, 0), outbox_end(outbox));
+        status = publish_recovered(producer, lane, topic->records[topic->begin + i], place_of(outbox->head->number, 0),
+                                   outbox_end(outbox));
     return status;
 }
 
@@ -323,7 +329,8 @@ truc_status outbox_resume(struct outbox *outbox, struct truc_producer *producer)
     return TRUC_OK;
 }
 
-/* --- appending ----------------------------------------------------------------------------------------------------------------- */
+/* --- appending -----------------------------------------------------------------------------------------------------------------
+ */
 
 /* A record that cannot be had with its reserve in the last segment goes into the spare. */
 static bool fits(const struct outbox_segment *segment, size_t size, size_t reserve)
@@ -413,7 +420,8 @@ void outbox_refused(struct outbox *outbox, const char *topic, size_t topic_size,
     outbox_want_sync(outbox);
 }
 
-/* --- the client's thread --------------------------------------------------------------------------------------------------------- */
+/* --- the client's thread ---------------------------------------------------------------------------------------------------------
+ */
 
 static bool may_grow(const struct outbox *outbox)
 {

@@ -1,8 +1,8 @@
 /* outbox.h: what a named producer has taken over and the broker has not acknowledged, in files that survive the process.
  *
  * Layer: libtruc. Under the client's lock but for outbox_open, outbox_close and the I/O inside outbox_work. A directory of its own:
- * `lock` (flock) and segments (outbox_segment.h), which together are one log of items. A place in it is segment number times segment
- * size plus offset.
+ * `lock` (flock) and segments (outbox_segment.h), which together are one log of items. A place in it is segment number times
+ * segment size plus offset.
  *
  *   publish   the record is stored into the mapped segment before truc_publish returns: a killed process loses nothing
  *   send      a batch is sent only when the disk has its records (one flush for all batches that wait)
@@ -21,15 +21,16 @@
 struct outbox;
 struct truc_producer;
 
-/* Unlocked. Opens or creates, takes the lock, replays. limit_bytes bounds the files. TRUC_LOCKED, TRUC_IO, TRUC_DISK_FULL, TRUC_DAMAGED,
- * TRUC_LOG_MISMATCH (its records belong to another log), TRUC_INVALID_ARGUMENT (to another producer), TRUC_NO_MEMORY. */
-truc_status outbox_open(const char *directory, const struct outbox_identity *identity, uint64_t limit_bytes, struct outbox **ret_outbox,
-                        char *why, size_t why_size);
+/* Unlocked. Opens or creates, takes the lock, replays. limit_bytes bounds the files. TRUC_LOCKED, TRUC_IO, TRUC_DISK_FULL,
+ * TRUC_DAMAGED, TRUC_LOG_MISMATCH (its records belong to another log), TRUC_INVALID_ARGUMENT (to another producer), TRUC_NO_MEMORY.
+ */
+truc_status outbox_open(const char *directory, const struct outbox_identity *identity, uint64_t limit_bytes,
+                        struct outbox **ret_outbox, char *why, size_t why_size);
 void outbox_close(struct outbox *outbox); /* NULL is allowed */
 const char *outbox_why(const struct outbox *outbox);
 
-/* The producer knows its sequences: what the broker has is dropped, the rest put into the lanes. Once. TRUC_LOG_WENT_BACK, TRUC_CONFLICT,
- * TRUC_NO_MEMORY. */
+/* The producer knows its sequences: what the broker has is dropped, the rest put into the lanes. Once. TRUC_LOG_WENT_BACK,
+ * TRUC_CONFLICT, TRUC_NO_MEMORY. */
 truc_status outbox_resume(struct outbox *outbox, struct truc_producer *producer);
 
 bool outbox_has_room(const struct outbox *outbox, size_t topic_size, size_t record_size);

@@ -7,17 +7,17 @@
 #include "clients/c/outbox_segment.h"
 
 struct open_topic {
-    struct open_topic *next;    /* of the list */
+    struct open_topic *next; /* of the list */
     struct open_topic *hash_next;
     uint64_t first_sequence;
-    struct bytes *records;      /* borrowed from the segments */
+    struct bytes *records;         /* borrowed from the segments */
     size_t begin, count, capacity; /* records[begin .. begin + count) are open */
     uint8_t name_size;
     char name[TOPIC_BYTES_MAX + 1];
 };
 
 struct outbox_replay {
-    struct open_topic *topics;  /* in order of appearance */
+    struct open_topic *topics; /* in order of appearance */
     struct open_topic **last;
     struct open_topic **table;
     size_t capacity, count;

@@ -104,7 +104,8 @@ failed:
     return io_status(error);
 }
 
-truc_status outbox_segment_open(int directory, uint64_t number, struct outbox_segment **ret_segment, struct outbox_identity *ret_identity)
+truc_status outbox_segment_open(int directory, uint64_t number, struct outbox_segment **ret_segment,
+                                struct outbox_identity *ret_identity)
 {
     char name[NAME_BYTES];
     struct outbox_segment *segment;
@@ -205,8 +206,8 @@ bool outbox_segment_next(const struct outbox_segment *segment, uint32_t *at, str
     *ret_torn = true;
     topic_size = item[5];
     padding = load_u16(item + 6);
-    if (size % 8 != 0 || size > left || size < OUTBOX_ITEM_BYTES + topic_size + padding || padding > 7 ||
-        item[4] < OUTBOX_RECORD || item[4] > OUTBOX_REFUSED || load_u64(item + ITEM_AT_CHECKSUM) != item_checksum(item, size))
+    if (size % 8 != 0 || size > left || size < OUTBOX_ITEM_BYTES + topic_size + padding || padding > 7 || item[4] < OUTBOX_RECORD ||
+        item[4] > OUTBOX_REFUSED || load_u64(item + ITEM_AT_CHECKSUM) != item_checksum(item, size))
         return false;
     *ret_torn = false;
     ret_item->kind = (enum outbox_kind)item[4];

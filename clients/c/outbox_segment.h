@@ -20,9 +20,9 @@
 enum { OUTBOX_HEADER_BYTES = 512, OUTBOX_ITEM_BYTES = 24, OUTBOX_OWNER_BYTES_MAX = SOURCE_BYTES_MAX + 1 + PRODUCER_NAME_BYTES_MAX };
 
 enum outbox_kind {
-    OUTBOX_RECORD = 1,  /* sequence: the record's; body: the record */
-    OUTBOX_ACKED = 2,   /* everything of the topic below sequence is stored */
-    OUTBOX_REFUSED = 3  /* body u32 count: that many records from sequence on are gone; later ones move down */
+    OUTBOX_RECORD = 1, /* sequence: the record's; body: the record */
+    OUTBOX_ACKED = 2,  /* everything of the topic below sequence is stored */
+    OUTBOX_REFUSED = 3 /* body u32 count: that many records from sequence on are gone; later ones move down */
 };
 
 struct outbox_identity {
@@ -45,7 +45,8 @@ struct outbox_segment {
 truc_status outbox_segment_create(int directory, uint64_t number, uint32_t size, const struct outbox_identity *identity,
                                   struct outbox_segment **ret_segment);
 /* Maps an existing one; used is then the header alone. *ret_identity without record_bytes_max. TRUC_DAMAGED. */
-truc_status outbox_segment_open(int directory, uint64_t number, struct outbox_segment **ret_segment, struct outbox_identity *ret_identity);
+truc_status outbox_segment_open(int directory, uint64_t number, struct outbox_segment **ret_segment,
+                                struct outbox_identity *ret_identity);
 truc_status outbox_segment_sync(const struct outbox_segment *segment);
 truc_status outbox_segment_delete(int directory, struct outbox_segment *segment); /* unlinks, closes */
 void outbox_segment_close(struct outbox_segment *segment);                        /* NULL is allowed */

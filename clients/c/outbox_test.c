@@ -160,7 +160,8 @@ static void outbox_killed_producer_loses_and_doubles_nothing(void **state)
     remove_directory(directory);
 }
 
-/* --- the rest ------------------------------------------------------------------------------------------------------------------- */
+/* --- the rest -------------------------------------------------------------------------------------------------------------------
+ */
 
 static enum fake_deed refuse_publish(void *context, struct fake_broker *broker, const struct frame *frame)
 {

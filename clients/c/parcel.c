@@ -30,8 +30,9 @@ void parcel_prove_entry(struct digest_context *digests, bool verify, struct prov
     struct bytes raw;
 
     entry->why = "";
-    entry->status = verify ? entry_prove(digests, &entry->entry, &leaf, &batch, &scratch->bytes, &scratch->capacity, &raw, &entry->why)
-                           : open_entry(&entry->entry, &leaf, &batch, scratch, &raw, &entry->why);
+    entry->status = verify
+                        ? entry_prove(digests, &entry->entry, &leaf, &batch, &scratch->bytes, &scratch->capacity, &raw, &entry->why)
+                        : open_entry(&entry->entry, &leaf, &batch, scratch, &raw, &entry->why);
     if (entry->status != TRUC_OK)
         return;
     entry->position = leaf.position;

@@ -20,29 +20,29 @@ enum parcel_state { PARCEL_RAW, PARCEL_PROVING, PARCEL_PROVEN };
 struct proven_entry {
     truc_status status; /* TRUC_OK, or what is wrong: then nothing but `entry` and `why` counts */
     const char *why;
-    bool kept;          /* raw is there; else unpack and prove again */
+    bool kept; /* raw is there; else unpack and prove again */
     struct entry_view entry;
     uint64_t position, base_offset, first_sequence, producer_id;
     int64_t append_time_ns;
     uint32_t record_count;
     struct bytes topic, agency, system, raw;
     const uint8_t *log_id;
-    uint8_t *unpacked;  /* owned; NULL: raw lies in the frame */
+    uint8_t *unpacked; /* owned; NULL: raw lies in the frame */
 };
 
 struct parcel {
-    struct parcel *next;                    /* of its reader, in order */
+    struct parcel *next;                        /* of its reader, in order */
     struct parcel *prove_next, *prove_previous; /* of the prover's queue */
     struct truc_reader *reader;
     enum parcel_state state;
-    bool queued;                            /* in the prover's queue */
-    struct inbound *inbound;                /* the frame's memory */
+    bool queued;             /* in the prover's queue */
+    struct inbound *inbound; /* the frame's memory */
     struct bytes payload;
-    uint64_t next_position;                 /* where the reader stands after it */
+    uint64_t next_position; /* where the reader stands after it */
     struct proven_entry *entries;
     size_t entry_count, entry_capacity;
-    uint64_t from_position;                 /* where the reader stood before it */
-    size_t unpacked_bytes;                  /* kept beside the frame */
+    uint64_t from_position; /* where the reader stood before it */
+    size_t unpacked_bytes;  /* kept beside the frame */
 };
 
 /* Scratch of whoever proves. */

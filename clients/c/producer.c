@@ -33,8 +33,9 @@ static void each_lane(struct truc_producer *producer, void (*act)(struct lane *l
 
 static void forget(struct lane *lane)
 {
-    lane_forgotten(lane, TRUC_UNKNOWN_PRODUCER,
-                   "sent before the connection was lost, and the broker has meanwhile forgotten this unnamed producer: it may be stored");
+    lane_forgotten(
+        lane, TRUC_UNKNOWN_PRODUCER,
+        "sent before the connection was lost, and the broker has meanwhile forgotten this unnamed producer: it may be stored");
 }
 
 static void opened(struct truc_producer *producer)
@@ -423,7 +424,9 @@ void producer_delivery(const struct send_batch *batch, uint32_t index, truc_deli
         .created = batch->created,
         .sequence = batch->first_sequence + index,
         .opaque = batch->opaques[index],
-        .why = placed ? "" : batch->why != NULL ? batch->why : truc_status_text(batch->status),
+        .why = placed               ? ""
+               : batch->why != NULL ? batch->why
+                                    : truc_status_text(batch->status),
     };
 }
 

@@ -14,7 +14,7 @@ enum producer_state {
     PRODUCER_WAITING, /* for a connection */
     PRODUCER_OPENING, /* PRODUCER_OPEN is under way */
     PRODUCER_OPENED,
-    PRODUCER_FAILED   /* fenced, ...: nothing more is sent */
+    PRODUCER_FAILED /* fenced, ...: nothing more is sent */
 };
 
 struct producer_settings {
@@ -35,17 +35,17 @@ struct truc_producer {
     void *context;
 
     enum producer_state state;
-    truc_status failure;   /* FAILED: why */
+    truc_status failure; /* FAILED: why */
     char why[256];
-    bool known;            /* the broker has named us once */
+    bool known; /* the broker has named us once */
     uint64_t producer_id;
     uint32_t epoch;
     struct request opening;
-    int64_t open_at_ns;    /* WAITING: when to try again, CLOCK_NEVER: when connected */
-    char *page_after;      /* last topic of the page of sequences just read */
+    int64_t open_at_ns; /* WAITING: when to try again, CLOCK_NEVER: when connected */
+    char *page_after;   /* last topic of the page of sequences just read */
     bool closing, stepping;
 
-    struct lane **lanes;   /* hash table, a power of two */
+    struct lane **lanes; /* hash table, a power of two */
     size_t lane_capacity, lane_count;
     struct lane *last_lane; /* the one published to last */
     struct lane *wait_head; /* lanes that wait for a time or for the outbox */
@@ -57,7 +57,7 @@ struct truc_producer {
 
     pthread_cond_t room;
     size_t queue_used;
-    unsigned callers;      /* threads that wait for room */
+    unsigned callers; /* threads that wait for room */
     struct uuid7_state uuid;
     struct outbox *outbox; /* NULL: none */
 };
@@ -81,9 +81,10 @@ void producer_close_urgent(struct truc_producer *producer);
 
 /* Bookkeeping of batches. */
 void producer_batch_opened(struct truc_producer *producer, struct send_batch *batch, struct send_batch *after);
-void producer_charge(struct truc_producer *producer, struct send_batch *batch);   /* after its footprint changed */
-void producer_batch_decided(struct truc_producer *producer, struct send_batch *batch); /* out of the lane: wakes waiters, tells the courier */
-void producer_batch_told(struct truc_producer *producer, struct send_batch *batch);    /* delivered; frees it */
+void producer_charge(struct truc_producer *producer, struct send_batch *batch); /* after its footprint changed */
+void producer_batch_decided(struct truc_producer *producer,
+                            struct send_batch *batch); /* out of the lane: wakes waiters, tells the courier */
+void producer_batch_told(struct truc_producer *producer, struct send_batch *batch); /* delivered; frees it */
 /* Tells the outcome now although the batch's fate is still open and will be followed. False when out of memory. */
 bool producer_report(struct truc_producer *producer, struct send_batch *batch, truc_status status, const char *why);
 void producer_linger(struct truc_producer *producer, struct send_batch *batch);

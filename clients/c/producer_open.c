@@ -109,8 +109,9 @@ static truc_status open_outbox(struct truc_producer *producer, const truc_option
     if (directory == NULL)
         return TRUC_OK;
     if (producer->settings.name == NULL || producer->settings.delivery_timeout_ns != 0) {
-        (void)snprintf(why, why_size, "%s", producer->settings.name == NULL ? "an outbox needs a producer with a name"
-                                                                            : "with an outbox records never time out: leave delivery_timeout_ms at 0");
+        (void)snprintf(why, why_size, "%s",
+                       producer->settings.name == NULL ? "an outbox needs a producer with a name"
+                                                       : "with an outbox records never time out: leave delivery_timeout_ms at 0");
         return TRUC_INVALID_ARGUMENT;
     }
     (void)pthread_mutex_lock(&client->lock);
@@ -149,7 +150,8 @@ static truc_status await_opened(truc_client *client, struct truc_producer *produ
     while (producer->state != PRODUCER_OPENED && producer->state != PRODUCER_FAILED) {
         if (clock_wait(&client->changed, &client->lock, deadline_ns))
             continue;
-        (void)snprintf(why, why_size, "the broker did not open the producer in time%s%s", client->text[0] != '\0' ? ": " : "", client->text);
+        (void)snprintf(why, why_size, "the broker did not open the producer in time%s%s", client->text[0] != '\0' ? ": " : "",
+                       client->text);
         return client->status != TRUC_OK ? client->status : TRUC_TIMED_OUT;
     }
     if (producer->state == PRODUCER_OPENED)

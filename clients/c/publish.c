@@ -147,8 +147,8 @@ truc_status publish_recovered(struct truc_producer *producer, struct lane *lane,
 }
 
 /* Locked. Finds the batch, waiting for room if need be, and puts the record in. */
-static truc_status put(struct truc_producer *producer, const char *topic, size_t topic_size, struct record_input *input, void *opaque,
-                       struct waiter *waiter, int64_t deadline_ns)
+static truc_status put(struct truc_producer *producer, const char *topic, size_t topic_size, struct record_input *input,
+                       void *opaque, struct waiter *waiter, int64_t deadline_ns)
 {
     size_t framed = varint_size(input->encoded_size) + input->encoded_size;
     struct lane *lane;

@@ -60,7 +60,8 @@ static void take_ok(struct truc_reader *reader, const Truc__V1__ReadOk *ok)
 }
 
 /* The payload stays where it was received, or is copied when it lies in the link's staging. */
-static truc_status add_parcel(struct truc_reader *reader, const Truc__V1__ReadData *header, struct bytes payload, struct inbound **inbound)
+static truc_status add_parcel(struct truc_reader *reader, const Truc__V1__ReadData *header, struct bytes payload,
+                              struct inbound **inbound)
 {
     truc_client *client = reader->client;
     struct parcel *parcel = calloc(1, sizeof *parcel);
@@ -168,7 +169,8 @@ static truc_status read_answered(struct request *request, const struct frame *fr
         if (status != TRUC_OK)
             return status;
         if (truc_status_retriable(refusal.status) && (reader->opened || refusal.status != TRUC_TOO_MANY))
-            reading_ask_again(reader, clock_now_ns() + (refusal.retry_after_ms > RETRY_MS ? refusal.retry_after_ms : RETRY_MS) * MS);
+            reading_ask_again(reader,
+                              clock_now_ns() + (refusal.retry_after_ms > RETRY_MS ? refusal.retry_after_ms : RETRY_MS) * MS);
         else
             reading_end(reader, refusal.status, refusal.text);
         return TRUC_OK;

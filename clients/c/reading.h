@@ -33,7 +33,7 @@ struct truc_reader {
     struct message_filter filter;
     struct option_bound from, until;
     bool follow, reverse, verify;
-    uint64_t limit;         /* UINT64_MAX: none */
+    uint64_t limit; /* UINT64_MAX: none */
     uint64_t credit_bytes;
     truc_message_callback *on_message; /* NULL: pull */
     truc_end_callback *on_end;
@@ -41,8 +41,8 @@ struct truc_reader {
 
     enum reading_state state;
     struct request request;
-    int64_t retry_at_ns;    /* WAITING: when, CLOCK_NEVER: when connected */
-    bool opened;            /* bounds are known */
+    int64_t retry_at_ns; /* WAITING: when, CLOCK_NEVER: when connected */
+    bool opened;         /* bounds are known */
     uint64_t from_position, until_position;
     uint64_t next_position; /* behind the last parcel received */
     struct parcel *head, *tail;
@@ -50,12 +50,12 @@ struct truc_reader {
     struct reading_end final; /* OVER: what follows the parcels */
 
     /* the consumer's: the courier, or the pulling thread */
-    bool consuming;         /* somebody is at it, without the lock */
+    bool consuming; /* somebody is at it, without the lock */
     struct digest_context *digests;
     struct message_maker *maker;
-    size_t entry_index;     /* in the head parcel */
+    size_t entry_index;                    /* in the head parcel */
     uint64_t delivered, consumed_position; /* what the next entry's position is held against */
-    uint64_t asked_position; /* where it asked again last, behind an end that came early */
+    uint64_t asked_position;               /* where it asked again last, behind an end that came early */
     size_t pull_index, pull_count;
     bool ended, told, closing;
     struct reading_end end;
@@ -66,7 +66,7 @@ struct truc_reader {
 /* Called by the client. */
 void reading_connected(struct truc_reader *reader);
 void reading_disconnected(struct truc_reader *reader);
-void reading_step(struct truc_reader *reader, int64_t now_ns); /* client thread */
+void reading_step(struct truc_reader *reader, int64_t now_ns);                     /* client thread */
 void reading_end(struct truc_reader *reader, truc_status status, const char *why); /* behind the parcels that are here */
 
 /* Whether the reader has come to its bound. */

@@ -67,7 +67,8 @@ void reading_finish(struct truc_reader *reader, truc_status status, const char *
 
     if (reader->ended)
         return;
-    if ((reader->state == READING_ACTIVE || reader->state == READING_ASKED) && reader->request.id != 0 && client->state == CLIENT_UP)
+    if ((reader->state == READING_ACTIVE || reader->state == READING_ASKED) && reader->request.id != 0 &&
+        client->state == CLIENT_UP)
         (void)client_send(client, FRAME_CANCEL, NULL, reader->request.id, &cancel.base);
     request_end(&client->requests, &reader->request);
     reader->state = READING_OVER;
@@ -193,7 +194,8 @@ static enum consumed consume_end(struct truc_reader *reader)
 {
     if (reader->state != READING_OVER)
         return CONSUMED_NOTHING;
-    if (reader->final.status == TRUC_OK && reader->opened && !reading_at_until(reader) && reader->next_position != reader->asked_position) {
+    if (reader->final.status == TRUC_OK && reader->opened && !reading_at_until(reader) &&
+        reader->next_position != reader->asked_position) {
         reader->asked_position = reader->next_position;
         reading_ask_again(reader, 0);
         return CONSUMED_SOMETHING;
@@ -234,7 +236,8 @@ enum consumed reading_consume(struct truc_reader *reader, size_t *ret_count)
     return CONSUMED_SOMETHING;
 }
 
-/* --- the courier's side ----------------------------------------------------------------------------------------------------------- */
+/* --- the courier's side
+ * ----------------------------------------------------------------------------------------------------------- */
 
 /* Gives the reader's next messages, or its end, to the application. False: nothing to do. */
 static bool deliver(struct truc_reader *reader)

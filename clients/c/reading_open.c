@@ -156,7 +156,8 @@ static truc_status await_opened(truc_client *client, struct truc_reader *reader,
     while (!reader->opened && reader->state != READING_OVER) {
         if (clock_wait(&client->changed, &client->lock, deadline_ns))
             continue;
-        (void)snprintf(why, why_size, "the broker did not open the reader in time%s%s", client->text[0] != '\0' ? ": " : "", client->text);
+        (void)snprintf(why, why_size, "the broker did not open the reader in time%s%s", client->text[0] != '\0' ? ": " : "",
+                       client->text);
         return client->status != TRUC_OK ? client->status : TRUC_TIMED_OUT;
     }
     if (reader->opened)
@@ -165,8 +166,9 @@ static truc_status await_opened(truc_client *client, struct truc_reader *reader,
     return reader->final.status;
 }
 
-truc_status truc_reader_open(truc_client *client, const char *pattern, const truc_options *options, truc_message_callback *on_message,
-                             truc_end_callback *on_end, void *context, truc_reader **ret_reader, char **ret_error)
+truc_status truc_reader_open(truc_client *client, const char *pattern, const truc_options *options,
+                             truc_message_callback *on_message, truc_end_callback *on_end, void *context, truc_reader **ret_reader,
+                             char **ret_error)
 {
     struct truc_reader *reader = NULL;
     char why[512] = "";

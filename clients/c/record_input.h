@@ -9,9 +9,9 @@ struct record_input {
     struct record_view view;
     struct record_header headers[RECORD_HEADERS_MAX]; /* the first header_count */
     size_t header_count;
-    size_t encoded_size;  /* with an id of 16 bytes when the record has none */
+    size_t encoded_size; /* with an id of 16 bytes when the record has none */
     bool needs_id;
-    bool needs_parse;     /* has rare fields: check the encoded bytes by record_parse */
+    bool needs_parse; /* has rare fields: check the encoded bytes by record_parse */
 };
 
 /* TRUC_BAD_RECORD, TRUC_INVALID_ARGUMENT, TRUC_RECORD_TOO_LARGE (beyond what the format allows). */

@@ -113,7 +113,8 @@ size_t send_batch_footprint(const struct send_batch *batch)
     return sizeof *batch + opaque_bytes(batch->opaque_capacity) + (batch->buffer != NULL ? batch->buffer->capacity : 0);
 }
 
-/* The buffer's capacity after a record of `size` bytes: doubled until it fits, at most capacity_max unless one record needs more. */
+/* The buffer's capacity after a record of `size` bytes: doubled until it fits, at most capacity_max unless one record needs more.
+ */
 static size_t capacity_for(const struct send_batch *batch, size_t size, size_t capacity_max)
 {
     size_t needed = batch->payload_start + batch->payload_size + size;
@@ -213,7 +214,8 @@ truc_status send_batch_freeze(struct send_batch *batch, const struct batch_heade
     batch->frame_start = batch->payload_start - batch_head - FRAME_PREFIX_BYTES;
     batch->frame_size = FRAME_PREFIX_BYTES + batch_head + batch->payload_size;
     frame = batch->buffer->bytes + batch->frame_start;
-    batch_head_write(frame + FRAME_PREFIX_BYTES, fields, batch->codec, (uint32_t)batch->payload_size, (uint32_t)batch->raw_size, seed);
+    batch_head_write(frame + FRAME_PREFIX_BYTES, fields, batch->codec, (uint32_t)batch->payload_size, (uint32_t)batch->raw_size,
+                     seed);
     batch->frozen = true;
     batch->producer_id = fields->producer_id;
     batch->epoch = fields->epoch;

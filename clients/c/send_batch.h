@@ -31,8 +31,8 @@ struct send_buffer {
 
 /* One thread in truc_publish_wait; on its stack. */
 struct waiter {
-    _Atomic bool done;       /* result is there */
-    struct gate *gate;       /* where it waits: its batch's */
+    _Atomic bool done;        /* result is there */
+    struct gate *gate;        /* where it waits: its batch's */
     struct send_batch *batch; /* where its record is, while not done */
     uint32_t index;
     truc_delivery result;
@@ -64,30 +64,30 @@ struct send_batch {
     struct generation *generation;
     struct request request;
     enum batch_state state;
-    bool urgent;     /* to be sent as soon as nothing of its lane is in flight */
-    bool lingering;  /* in the producer's linger list */
-    bool attempted;  /* sent at least once: the broker may have it */
-    bool reported;   /* TIMED_OUT has been told already; its fate is still followed */
-    bool frozen;     /* frame bytes are there, valid for the three fields below */
+    bool urgent;    /* to be sent as soon as nothing of its lane is in flight */
+    bool lingering; /* in the producer's linger list */
+    bool attempted; /* sent at least once: the broker may have it */
+    bool reported;  /* TIMED_OUT has been told already; its fate is still followed */
+    bool frozen;    /* frame bytes are there, valid for the three fields below */
     uint64_t producer_id, first_sequence;
     uint32_t epoch;
     struct gate *gate; /* where the waiting threads of this batch wait; set with the first of them */
     uint32_t record_count, waited_count, opaque_capacity;
     void **opaques;
-    uint8_t *waited;              /* behind the opaques, in their allocation; one bit per record */
+    uint8_t *waited; /* behind the opaques, in their allocation; one bit per record */
     struct send_buffer *buffer;
     size_t payload_start, payload_size; /* as in the buffer: raw, or packed when `packed` */
     size_t raw_size;
     enum codec codec;
     size_t frame_start, frame_size;
     int64_t opened_ns, sent_ns;
-    size_t charged;               /* of the producer's queue_bytes */
+    size_t charged;                    /* of the producer's queue_bytes */
     uint64_t outbox_first, outbox_end; /* what it occupies in the outbox (outbox.h) */
     /* the outcome */
     truc_status status;
     bool duplicate, created;
     uint64_t position, base_offset;
-    char *why;                    /* NULL: the status's own text */
+    char *why; /* NULL: the status's own text */
 };
 
 /* What may stand before the records: frame prefix, batch prefix, the largest immutable header of this lane. */

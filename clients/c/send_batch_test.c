@@ -16,8 +16,13 @@
 
 static struct batch_header_fields fields_of(uint64_t first_sequence, uint32_t count)
 {
-    return (struct batch_header_fields){.topic = bytes_of_text("test.batch"), .source = bytes_of_text("H26"), .system = bytes_of_text("x"),
-                                        .producer_id = 7, .epoch = 2, .first_sequence = first_sequence, .record_count = count};
+    return (struct batch_header_fields){.topic = bytes_of_text("test.batch"),
+                                        .source = bytes_of_text("H26"),
+                                        .system = bytes_of_text("x"),
+                                        .producer_id = 7,
+                                        .epoch = 2,
+                                        .first_sequence = first_sequence,
+                                        .record_count = count};
 }
 
 static struct send_batch *filled(truc_client *client, uint32_t count, size_t capacity_max)
@@ -52,8 +57,10 @@ static void check_frame(const struct send_batch *batch, uint64_t sequence, uint3
     const char *why = "";
     uint32_t seen = 0;
 
-    assert_int_equal(batch_parse(bytes_of(batch->buffer->bytes + batch->frame_start + FRAME_PREFIX_BYTES, batch->frame_size - FRAME_PREFIX_BYTES),
-                                 &view, &why), TRUC_OK);
+    assert_int_equal(batch_parse(bytes_of(batch->buffer->bytes + batch->frame_start + FRAME_PREFIX_BYTES,
+                                          batch->frame_size - FRAME_PREFIX_BYTES),
+                                 &view, &why),
+                     TRUC_OK);
     assert_int_equal(view.first_sequence, sequence);
     assert_int_equal(view.record_count, count);
     records = reader_over(view.stored);
@@ -79,7 +86,8 @@ static void batch_grows_and_freezes_once(void **state)
     check_frame(batch, 5, 0, 1000);
     memcpy(seed, batch->buffer->bytes + batch->frame_start + FRAME_PREFIX_BYTES + 32, sizeof seed);
     assert_int_equal(send_batch_freeze(batch, &fields), TRUC_OK);
-    assert_memory_equal(seed, batch->buffer->bytes + batch->frame_start + FRAME_PREFIX_BYTES + 32, sizeof seed); /* the same bytes */
+    assert_memory_equal(seed, batch->buffer->bytes + batch->frame_start + FRAME_PREFIX_BYTES + 32,
+                        sizeof seed); /* the same bytes */
     fields.first_sequence = UINT64_C(1) << 40;
     assert_int_equal(send_batch_freeze(batch, &fields), TRUC_OK);
     check_frame(batch, UINT64_C(1) << 40, 0, 1000);

@@ -36,7 +36,8 @@ void sender_remove(truc_client *client, struct lane *lane)
     lane->ready = false;
 }
 
-static truc_status publish_answered(struct request *request, const struct frame *frame, struct inbound **inbound, const char **ret_why)
+static truc_status publish_answered(struct request *request, const struct frame *frame, struct inbound **inbound,
+                                    const char **ret_why)
 {
     struct send_batch *batch = (struct send_batch *)((char *)request - offsetof(struct send_batch, request));
     truc_client *client = batch->producer->client;
@@ -56,7 +57,9 @@ static truc_status publish_answered(struct request *request, const struct frame 
         lane_refused(batch->lane, batch, &refusal);
         return TRUC_OK;
     }
-    answer = frame->kind == FRAME_PUBLISH_OK ? frame_header_decode(&arena, &truc__v1__publish_ok__descriptor, frame->header, ret_why) : NULL;
+    answer = frame->kind == FRAME_PUBLISH_OK
+                 ? frame_header_decode(&arena, &truc__v1__publish_ok__descriptor, frame->header, ret_why)
+                 : NULL;
     if (answer == NULL) {
         *ret_why = "a publish was not answered with PUBLISH_OK";
         return TRUC_PROTOCOL;
@@ -100,7 +103,8 @@ static enum send_outcome send_one(truc_client *client, struct lane *lane, struct
     batch->request.answer = publish_answered;
     if (request_begin(&client->requests, &batch->request) != TRUC_OK)
         return later(lane, clock_now_ns());
-    frame_prefix_write(batch->buffer->bytes + batch->frame_start, FRAME_PUBLISH, batch->request.id, 0, batch->frame_size - FRAME_PREFIX_BYTES);
+    frame_prefix_write(batch->buffer->bytes + batch->frame_start, FRAME_PUBLISH, batch->request.id, 0,
+                       batch->frame_size - FRAME_PREFIX_BYTES);
     client->credit_used += batch->frame_size;
     batch->buffer->out.data = batch->buffer->bytes + batch->frame_start;
     batch->buffer->out.size = batch->frame_size;

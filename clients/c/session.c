@@ -28,7 +28,8 @@ static truc_status refused(truc_client *client, truc_status status, const char *
     return TRUC_OK;
 }
 
-static truc_status login_answered(struct request *request, const struct frame *frame, struct inbound **inbound, const char **ret_why)
+static truc_status login_answered(struct request *request, const struct frame *frame, struct inbound **inbound,
+                                  const char **ret_why)
 {
     truc_client *client = (truc_client *)((char *)request - offsetof(truc_client, greeting));
     struct client_refusal refusal;
@@ -89,7 +90,8 @@ static bool check_log(truc_client *client, const Truc__V1__ServerHello *hello)
         client_fail(client, TRUC_LOG_MISMATCH, text);
         return false;
     }
-    if ((memory->known && hello->durable_position <= memory->place.position) || hello->durable_position < client->durable_position) {
+    if ((memory->known && hello->durable_position <= memory->place.position) ||
+        hello->durable_position < client->durable_position) {
         uint64_t known = memory->known ? memory->place.position + 1 : client->durable_position;
 
         (void)snprintf(text, sizeof text, "the log ends at position %llu, but it had reached %llu before",
@@ -149,7 +151,8 @@ static truc_status take_hello(truc_client *client, const Truc__V1__ServerHello *
     return send_login(client, ret_why);
 }
 
-static truc_status hello_answered(struct request *request, const struct frame *frame, struct inbound **inbound, const char **ret_why)
+static truc_status hello_answered(struct request *request, const struct frame *frame, struct inbound **inbound,
+                                  const char **ret_why)
 {
     truc_client *client = (truc_client *)((char *)request - offsetof(truc_client, greeting));
     uint8_t memory[HEADER_ARENA_BYTES];
@@ -164,9 +167,8 @@ static truc_status hello_answered(struct request *request, const struct frame *f
 
         return status != TRUC_OK ? status : refused(client, refusal.status, refusal.text);
     }
-    hello = frame->kind == FRAME_HELLO_OK
-                ? frame_header_decode(&arena, &truc__v1__server_hello__descriptor, frame->header, ret_why)
-                : NULL;
+    hello = frame->kind == FRAME_HELLO_OK ? frame_header_decode(&arena, &truc__v1__server_hello__descriptor, frame->header, ret_why)
+                                          : NULL;
     if (hello == NULL) {
         *ret_why = "what answers is not a broker of Truc";
         return client->session > 0 ? TRUC_PROTOCOL : refused(client, TRUC_PROTOCOL, *ret_why);

@@ -34,7 +34,8 @@ const char *truc_version(void);
 
 /* --- options: name and text ------------------------------------------------------------------------------------------------
  * truc_options_set checks name and value at once: TRUC_INVALID_ARGUMENT, and truc_options_error tells which and why.
- * client:   url (tcp://127.0.0.1:8782), source (AGENCY/SYSTEM), domain, connect_timeout_ms (10000: for truc_client_open),
+ * client:   url (tcp://127.0.0.1:8782), source (AGENCY/SYSTEM; local/dev), domain, connect_timeout_ms (10000: how long
+ *           truc_client_open tries; 0: one attempt),
  *           request_timeout_ms (30000), reconnect_min_ms (50), reconnect_max_ms (5000), memory_file (where the highest
  *           acknowledged place is remembered across runs; none)
  * producer: name (unnamed), batch_bytes (262144), batch_records (65535), linger_us (1000), queue_bytes (67108864),
@@ -50,7 +51,8 @@ const char *truc_options_error(const truc_options *options);
 
 /* --- client --------------------------------------------------------------------------------------------------------------- */
 
-/* Connects, says hello, logs in. Not in a callback. On failure *ret_error (if given) gets a text to be freed with truc_free.
+/* Connects, says hello, logs in; tries again until connect_timeout_ms are over, unless trying again makes no sense. Not in a
+ * callback. On failure *ret_error (if given) gets a text to be freed with truc_free.
  * TRUC_UNREACHABLE, TRUC_TIMED_OUT, TRUC_VERSION_MISMATCH, TRUC_LOG_MISMATCH, TRUC_LOG_WENT_BACK, TRUC_BAD_SOURCE, ... */
 truc_status truc_client_open(const truc_options *options, truc_client **ret_client, char **ret_error);
 
@@ -76,7 +78,8 @@ void truc_client_state(truc_client *client, bool *ret_connected, char *text, siz
 truc_status truc_ping(truc_client *client, uint64_t *ret_round_trip_ns);
 truc_status truc_log_info_json(truc_client *client, char **ret_json);
 /* One page: topics after `after` ("" for the first) that match pattern ("" for all), at most limit; *ret_more. */
-truc_status truc_topics_json(truc_client *client, const char *pattern, const char *after, unsigned limit, char **ret_json, bool *ret_more);
+truc_status truc_topics_json(truc_client *client, const char *pattern, const char *after, unsigned limit, char **ret_json,
+                             bool *ret_more);
 
 /* --- records ---------------------------------------------------------------------------------------------------------------- */
 
@@ -93,21 +96,24 @@ typedef struct truc_header {
  * absent id becomes a UUIDv7. Read: everything is borrowed during the callback, or until the next pull. New fields may be added
  * at the end: initialise with {0} or TRUC_RECORD_INIT and pass sizeof in `size`. */
 typedef struct truc_record {
-    size_t size;                   /* sizeof(truc_record) */
+    size_t size; /* sizeof(truc_record) */
     const void *data;
     size_t data_size;
-    truc_text id;                  /* 1..64 bytes */
+    truc_text id; /* 1..64 bytes */
     truc_text key, type, content_type, schema, correlation_id, traceparent;
     int64_t time_ns, expires_at_ns;
     const truc_header *headers;
     size_t header_count;
     struct {
-        const uint8_t *log_id;     /* 16 bytes or NULL */
+        const uint8_t *log_id; /* 16 bytes or NULL */
         truc_text topic, id, relation;
         uint64_t offset;
     } relates_to;
 } truc_record;
-#define TRUC_RECORD_INIT { .size = sizeof(truc_record) }
+#define TRUC_RECORD_INIT                                                                                                           \
+    {                                                                                                                              \
+        .size = sizeof(truc_record)                                                                                                \
+    }
 
 /* --- producer --------------------------------------------------------------------------------------------------------------- */
 
@@ -120,9 +126,9 @@ typedef struct truc_delivery {
     uint64_t position, offset;
     uint32_t index;
     bool duplicate, created;
-    uint64_t sequence;             /* of the record, in (producer, topic) */
-    void *opaque;                  /* as given to truc_publish */
-    const char *why;               /* "" on success */
+    uint64_t sequence; /* of the record, in (producer, topic) */
+    void *opaque;      /* as given to truc_publish */
+    const char *why;   /* "" on success */
 } truc_delivery;
 
 /* Deliveries come in the order of publishing within a topic; several at once. */
@@ -159,35 +165,37 @@ truc_status truc_producer_close(truc_producer *producer, int timeout_ms);
 typedef struct truc_message {
     size_t size;
     truc_record record;
-    const char *topic;             /* terminated */
+    const char *topic; /* terminated */
     uint64_t position, offset;
     uint32_t index;
     int64_t append_time_ns;
-    const char *source, *system;   /* terminated */
-    const uint8_t *log_id;         /* 16 bytes */
+    const char *source, *system; /* terminated */
+    const uint8_t *log_id;       /* 16 bytes */
     uint64_t generation;
     uint64_t producer_id, sequence;
-    truc_text encoded;             /* the record's bytes as they were published and hashed */
+    truc_text encoded; /* the record's bytes as they were published and hashed */
 } truc_message;
 
-/* Called with the records of one entry at a time, in order (reverse: last record first). Returning anything but TRUC_OK stops the
- * reader with that status. */
+/* Called with records of one entry at a time, at most 128 at once, in order (reverse: last record first). Returning anything but
+ * TRUC_OK stops the reader with that status. */
 typedef truc_status truc_message_callback(void *context, const truc_message *messages, size_t count);
 
-/* The reader ended: TRUC_OK at its until or limit, TRUC_CANCELLED, TRUC_DAMAGED, ... `next` is where to go on. Called once, last. */
+/* The reader ended: TRUC_OK at its until or limit, TRUC_CANCELLED, TRUC_DAMAGED, ... `next_position` is where to go on (inside an
+ * entry that was only partly given: that entry). Called once, last; with pulling the last pull tells instead. */
 typedef void truc_end_callback(void *context, truc_status status, const char *why, uint64_t next_position);
 
 /* Opens a reader on a topic or pattern. With on_message: callbacks. Without: pull. A lost connection is mended by itself: the
  * reader goes on behind the last record it gave, without gap or repetition; another log (log_id, generation) ends it with
  * TRUC_LOG_MISMATCH, a shorter one with TRUC_LOG_WENT_BACK. Not in a callback. */
-truc_status truc_reader_open(truc_client *client, const char *pattern, const truc_options *options, truc_message_callback *on_message,
-                             truc_end_callback *on_end, void *context, truc_reader **ret_reader, char **ret_error);
+truc_status truc_reader_open(truc_client *client, const char *pattern, const truc_options *options,
+                             truc_message_callback *on_message, truc_end_callback *on_end, void *context, truc_reader **ret_reader,
+                             char **ret_error);
 
 /* The bounds as the broker resolved them; known when truc_reader_open returned. until UINT64_MAX: follows. */
 truc_status truc_reader_bounds(truc_reader *reader, uint64_t *ret_from_position, uint64_t *ret_until_position);
 
-/* Pull: the next record, waiting up to timeout_ms (< 0: no limit, 0: not at all). TRUC_TIMED_OUT; at the end TRUC_CANCELLED or the end's status with
- * *ret_message = NULL (TRUC_OK at until or limit). One thread per reader. Not in a callback. */
+/* Pull: the next record, waiting up to timeout_ms (< 0: no limit, 0: not at all). TRUC_TIMED_OUT; at the end TRUC_CANCELLED or the
+ * end's status with *ret_message = NULL (TRUC_OK at until or limit). One thread per reader. Not in a callback. */
 truc_status truc_reader_pull(truc_reader *reader, int timeout_ms, const truc_message **ret_message);
 
 /* Waits until the reader ended. Not in a callback. */
