@@ -68,18 +68,13 @@ static void on_received(void *context)
     sender_pump(client);
 }
 
-static void on_sent(void *context)
-{
-    (void)context; /* credit, not the socket, bounds what is queued */
-}
-
 static void on_broken(void *context)
 {
     client_wake_at(context, 0);
 }
 
 static const struct link_events link_events = {
-    .opened = on_opened, .frame = on_frame, .received = on_received, .sent = on_sent, .broken = on_broken};
+    .opened = on_opened, .frame = on_frame, .received = on_received, .broken = on_broken};
 
 /* --- open ------------------------------------------------------------------------------------------------------------------- */
 

@@ -68,16 +68,17 @@ void link_fini(struct link *link)
 static void free_aios(struct link *link)
 {
     nng_aio_free(link->dial_aio);
+    nng_aio_free(link->try_aio);
     nng_aio_free(link->send_aio);
     nng_aio_free(link->receive_aio);
-    link->dial_aio = link->send_aio = link->receive_aio = NULL;
+    link->dial_aio = link->try_aio = link->send_aio = link->receive_aio = NULL;
 }
 
 truc_status link_dial(struct link *link, int timeout_ms)
 {
     /* New aios for every connection: a stopped one cannot be used again. */
-    if (nng_aio_alloc(&link->dial_aio, dialed, link) != 0 || nng_aio_alloc(&link->send_aio, sent, link) != 0 ||
-        nng_aio_alloc(&link->receive_aio, received, link) != 0) {
+    if (nng_aio_alloc(&link->dial_aio, dialed, link) != 0 || nng_aio_alloc(&link->try_aio, NULL, NULL) != 0 ||
+        nng_aio_alloc(&link->send_aio, sent, link) != 0 || nng_aio_alloc(&link->receive_aio, received, link) != 0) {
         free_aios(link);
         return TRUC_NO_MEMORY;
     }
@@ -207,31 +208,76 @@ truc_status link_queue_copy(struct link *link, const uint8_t *bytes, size_t size
     return TRUC_OK;
 }
 
-bool link_prepare(struct link *link)
+/* Locked. What is next in the queue, as much as one system call takes. */
+static void gather(const struct link *link, nng_aio *aio)
 {
     nng_iov iov[GATHER_MAX];
     unsigned count = 0;
     size_t bytes = 0;
 
-    /* The last poster may not be back from NNG yet although its send is complete: then it goes on itself, in link_post. */
-    if (link->state != LINK_OPEN || link->sending || link->posting || link->out_head == NULL)
-        return false;
     for (struct link_out *out = link->out_head; out != NULL && count < GATHER_MAX && bytes < GATHER_BYTES_MAX; out = out->next) {
         iov[count++] = (nng_iov){.iov_buf = (void *)(uintptr_t)(out->data + out->sent), .iov_len = out->size - out->sent};
         bytes += out->size - out->sent;
     }
-    (void)nng_aio_set_iov(link->send_aio, count, iov);
+    (void)nng_aio_set_iov(aio, count, iov);
+}
+
+/* Locked. So many bytes have gone. */
+static void consume(struct link *link, size_t count)
+{
+    link->sending = false;
+    while (link->out_head != NULL && count > 0) {
+        struct link_out *out = link->out_head;
+        size_t left = out->size - out->sent;
+
+        if (count < left) {
+            out->sent += count;
+            return;
+        }
+        count -= left;
+        link->out_head = out->next;
+        if (link->out_head == NULL)
+            link->out_tail = NULL;
+        out->queued = false;
+        out->done(out);
+    }
+}
+
+bool link_prepare(struct link *link)
+{
+    /* The last poster may not be back from NNG yet although its send is complete: then it goes on itself, in link_post. */
+    if (link->state != LINK_OPEN || link->sending || link->posting || link->out_head == NULL)
+        return false;
+    gather(link, link->try_aio);
     link->sending = link->posting = true;
     return true;
 }
 
 void link_post(struct link *link)
 {
-    bool again;
+    bool again, wait;
+    int rv;
 
     do {
-        nng_stream_send(link->stream, link->send_aio);
+        /* An aio without a callback is finished here, by this thread, or, when the socket takes nothing now, taken back here: the
+         * usual send wakes no thread of NNG's. */
+        nng_stream_send(link->stream, link->try_aio);
+        nng_aio_abort(link->try_aio, NNG_ECANCELED);
+        nng_aio_wait(link->try_aio);
+        rv = nng_aio_result(link->try_aio);
+
         (void)pthread_mutex_lock(link->lock);
+        wait = rv == NNG_ECANCELED && link->state == LINK_OPEN;
+        if (wait) {
+            gather(link, link->send_aio);
+            (void)pthread_mutex_unlock(link->lock);
+            nng_stream_send(link->stream, link->send_aio);
+            (void)pthread_mutex_lock(link->lock);
+        } else if (rv == 0) {
+            consume(link, nng_aio_count(link->try_aio));
+        } else {
+            link_break(link, TRUC_UNREACHABLE, nng_strerror(rv));
+        }
         link->posting = false;
         if (link->state == LINK_BROKEN)
             (void)pthread_cond_broadcast(&link->unposted);
@@ -244,32 +290,13 @@ static void sent(void *argument)
 {
     struct link *link = argument;
     int rv = nng_aio_result(link->send_aio);
-    size_t count = rv == 0 ? nng_aio_count(link->send_aio) : 0;
     bool ready;
 
     (void)pthread_mutex_lock(link->lock);
-    if (rv != 0) {
+    if (rv == 0)
+        consume(link, nng_aio_count(link->send_aio));
+    else
         link_break(link, TRUC_UNREACHABLE, nng_strerror(rv));
-        (void)pthread_mutex_unlock(link->lock);
-        return;
-    }
-    link->sending = false;
-    while (link->out_head != NULL && count > 0) {
-        struct link_out *out = link->out_head;
-        size_t left = out->size - out->sent;
-
-        if (count < left) {
-            out->sent += count;
-            break;
-        }
-        count -= left;
-        link->out_head = out->next;
-        if (link->out_head == NULL)
-            link->out_tail = NULL;
-        out->queued = false;
-        out->done(out);
-    }
-    link->events->sent(link->context);
     ready = link_prepare(link);
     (void)pthread_mutex_unlock(link->lock);
     if (ready)

@@ -36,7 +36,6 @@ struct link_events {
      * and gives it back with link_inbound_free. TRUC_OK, or what breaks the link. */
     truc_status (*frame)(void *context, const struct frame *frame, struct inbound **inbound, const char **ret_why);
     void (*received)(void *context); /* locked: after the frames of one receive */
-    void (*sent)(void *context);     /* locked: something was sent */
     void (*broken)(void *context);   /* locked: to be torn down by the client's thread */
 };
 
@@ -53,7 +52,8 @@ struct link {
     enum link_state state;
     truc_status status; /* when broken: why */
     char why[192];
-    nng_aio *dial_aio, *send_aio, *receive_aio;
+    nng_aio *dial_aio, *receive_aio;
+    nng_aio *try_aio, *send_aio; /* without and with a callback */
     nng_stream *stream;
     /* out */
     struct link_out *out_head, *out_tail;
