@@ -115,7 +115,7 @@ const struct cli_verb verb_replay = {
     .example = "truc replay dossier.status.H26.16 --from 100 --to 200\n"
                "truc replay 'dossier.>' --since 2020-06-05 --until '2020-06-06 12:00' --json\n"
                "truc replay 'dossier.>' --key H26.16-200605-0001 --reverse --limit 1\n"
-               "truc replay '**' --digest > /dev/null     # what two auditors compare",
+               "truc replay '**' --digest | tail -n 1     # what two auditors compare",
     .operands = "PATTERN",
     .operands_min = 1,
     .operands_max = 1,
