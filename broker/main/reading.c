@@ -47,71 +47,68 @@ struct bound { /* one end of a range, as asked for */
     int64_t time_ns;
 };
 
-struct resolved {
-    uint64_t position, offset;
-};
-
 /* The offset `number` of the topic read, as the lower (inclusive) or upper (exclusive) end of a range of positions. */
 static truc_status resolve_offset(struct log *log, const struct core_read_spec *spec, uint64_t offset, bool lower,
-                                  struct resolved *ret_end, char *why)
+                                  uint64_t *ret_position, char *why)
 {
     struct topic_row row;
     uint8_t name[TOPIC_BYTES_MAX];
     uint64_t position = 0;
     truc_status status = log_topic(log, spec->pattern, &row, name);
     if (status == TRUC_NOT_FOUND && offset == 0) { /* not begun yet: from its beginning, whenever that is */
-        *ret_end = (struct resolved){.position = lower ? spec->head : 0, .offset = 0};
+        *ret_position = lower ? spec->head : 0;
         return TRUC_OK;
     }
-    if (status != TRUC_OK) {
+    if (status == TRUC_NOT_FOUND) {
         snprintf(why, LOG_WHY_BYTES, "no topic %.*s", (int)spec->pattern.size, (const char *)spec->pattern.data);
+    }
+    if (status != TRUC_OK) {
         return status;
     }
-    ret_end->offset = offset;
     if (offset > row.next_offset && lower) {
         snprintf(why, LOG_WHY_BYTES, "%.*s ends at offset %llu", (int)spec->pattern.size, (const char *)spec->pattern.data,
                  (unsigned long long)row.next_offset);
         return TRUC_OUT_OF_RANGE;
     }
     if (!lower && offset == 0) {
-        ret_end->position = 0;
+        *ret_position = 0;
         return TRUC_OK;
     }
     /* The upper end is behind the entry that holds the last record wanted. */
     status = log_find_offset(log, spec->pattern, lower ? offset : offset - 1, &position, why);
     if (status == TRUC_OUT_OF_RANGE) {
-        ret_end->position = spec->head;
+        *ret_position = spec->head;
         return TRUC_OK;
     }
     if (status == TRUC_OK) {
-        ret_end->position = lower ? position : position + 1;
+        *ret_position = lower ? position : position + 1;
     }
     return status;
 }
 
 static truc_status resolve(struct log *log, const struct core_read_spec *spec, struct bound bound, bool lower,
-                           struct resolved *ret_end, char *why)
+                           uint64_t *ret_position, char *why)
 {
     truc_status status = TRUC_OK;
-    *ret_end = (struct resolved){.position = 0, .offset = lower ? 0 : UINT64_MAX};
+    *ret_position = 0;
     switch (bound.kind) {
     case BOUND_START:
         break;
     case BOUND_HEAD:
-        ret_end->position = spec->head;
+        *ret_position = spec->head;
         break;
     case BOUND_POSITION:
-        ret_end->position = bound.number;
+        *ret_position = bound.number;
         break;
     case BOUND_OFFSET:
-        status = resolve_offset(log, spec, bound.number, lower, ret_end, why);
+        status = resolve_offset(log, spec, bound.number, lower, ret_position, why);
         break;
     case BOUND_TIME:
-        status = log_find_time(log, bound.time_ns, &ret_end->position, why);
+        status = log_find_time(log, bound.time_ns, ret_position, why);
         break;
     }
-    if (ret_end->position > spec->head) {
-        ret_end->position = spec->head;
+    if (*ret_position > spec->head) {
+        *ret_position = spec->head;
     }
     return status;
 }
@@ -121,7 +118,7 @@ void reading_resolve(struct reading *reading, struct log *log, struct letter *le
     char why[LOG_WHY_BYTES] = "";
     const struct core_read_spec *spec = &reading->spec;
     struct bound from = {spec->from_kind, spec->from, spec->from_ns}, until = {spec->until_kind, spec->until, spec->until_ns};
-    struct resolved from_end = {0}, until_end = {0};
+    uint64_t from_position = 0, until_position = 0;
     struct log_filter filter = {.pattern = spec->pattern,
                                 .key = spec->key,
                                 .type = spec->type,
@@ -130,11 +127,11 @@ void reading_resolve(struct reading *reading, struct log *log, struct letter *le
                                 .agency = spec->agency,
                                 .system = spec->system};
     /* Backwards, a reading begins at the upper end of its range. */
-    truc_status status = resolve(log, spec, from, !spec->reverse, &from_end, why);
+    truc_status status = resolve(log, spec, from, !spec->reverse, &from_position, why);
     if (status == TRUC_OK && spec->follow) {
-        until_end = (struct resolved){UINT64_MAX, UINT64_MAX};
+        until_position = UINT64_MAX;
     } else if (status == TRUC_OK) {
-        status = resolve(log, spec, until, spec->reverse, &until_end, why);
+        status = resolve(log, spec, until, spec->reverse, &until_position, why);
     }
     if (status == TRUC_OK) {
         status = log_reader_create(log, &filter, spec->reverse, &reading->log_reader);
@@ -143,8 +140,6 @@ void reading_resolve(struct reading *reading, struct log *log, struct letter *le
         letter_blame(letter, status, why[0] != '\0' ? why : truc_status_text(status));
         return;
     }
-    letter->event.from = from_end.position;
-    letter->event.until = until_end.position;
-    letter->event.from_offset = from_end.offset;
-    letter->event.until_offset = until_end.offset;
+    letter->event.from = from_position;
+    letter->event.until = until_position;
 }
