@@ -234,7 +234,7 @@ static truc_status pass_on(struct import *import, struct built *built, uint32_t 
 {
     tally_note(&import->keys, bytes_of(built->record.key.data, built->record.key.size));
     struct topic_state *state = topics_state(import->topics, topic);
-    state->met++;
+    import->summary.topics += state->met++ == 0;
     if (state->met <= state->stored) {
         import->summary.skipped++;
         return TRUC_OK;
