@@ -134,39 +134,40 @@ class DamageTest(unittest.TestCase):
             self.broker.stop()
 
     def test_older_segment_cut_short_is_named_and_the_rest_is_served(self):
-        """Not the first one, which says what log this is, nor the newest, which is written to."""
         self.publish(250, size=60000)  # some 30 MB: four segments
         whole = self.everything()
-        self.broker.stop()
         paths = self.segments()
         self.assertGreaterEqual(len(paths), 4)
-        os.truncate(paths[1], os.path.getsize(paths[1]) // 2)
-        self.broker.restart()
-        with wire.Client(self.broker.url) as client:
-            with self.assertRaises(wire.Refused) as caught:
-                client.read_all("damage.>")
-            self.assertEqual(caught.exception.status, wire.DAMAGED)
-            self.assertIn(os.path.basename(paths[1]), caught.exception.message + self.broker.log())
-            newest = whole[-1]
-            self.assertEqual(client.read_all("damage.>", from_position=newest.position), [newest])
-        self.publish(3, name="other")
-
-    def test_first_or_newest_segment_cut_short_stops_the_start_and_says_why(self):
-        self.publish(170, size=60000)
-        self.broker.stop()
-        for path in (self.segments()[0], self.segments()[-1]):
+        for path in paths[:2]:
+            self.broker.stop()
             with open(path, "rb") as file:
                 good = file.read()
-            os.truncate(path, 64 << 10)
-            with self.assertRaises(broker.BrokerFailed) as caught:
-                self.broker.restart()
-            self.assertEqual(self.broker.process.returncode, wire.DAMAGED)
-            self.assertIn(os.path.basename(path), str(caught.exception))
+            os.truncate(path, len(good) // 2)
+            self.broker.restart()
+            with wire.Client(self.broker.url) as client:
+                with self.assertRaises(wire.Refused) as caught:
+                    client.read_all("damage.>")
+                self.assertEqual(caught.exception.status, wire.DAMAGED)
+                self.assertIn(os.path.basename(path), caught.exception.message + self.broker.log())
+                newest = whole[-1]
+                self.assertEqual(client.read_all("damage.>", from_position=newest.position), [newest])
+            self.publish(3, name="other")
+            whole += self.everything(from_position=len(whole))
+            self.broker.stop()
             with open(path, "wb") as file:  # as from a backup
                 file.write(good)
             self.broker.restart()
-            self.assertEqual(len(self.everything()), 170)
-            self.broker.stop()
+            self.assertEqual(self.everything(), whole)
+
+    def test_newest_segment_cut_short_stops_the_start_and_says_why(self):
+        self.publish(60, size=30000)
+        self.broker.stop()
+        path = self.segments()[-1]
+        os.truncate(path, 64 << 10)
+        with self.assertRaises(broker.BrokerFailed) as caught:
+            self.broker.restart()
+        self.assertEqual(self.broker.process.returncode, wire.DAMAGED)
+        self.assertIn(os.path.basename(path), str(caught.exception))
 
 
 if __name__ == "__main__":
