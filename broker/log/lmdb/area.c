@@ -68,7 +68,9 @@ truc_status area_fill(struct area *area, uint64_t wanted, char *why)
     }
     if (area->filled % PREALLOCATE_BYTES == 0 || area->filled < WRITE_BYTES) {
         /* Larger extents, if the file system can; what matters is decided by the writes. */
-        (void)fallocate(area->fd, FALLOC_FL_KEEP_SIZE, (off_t)area->filled, PREALLOCATE_BYTES);
+        uint64_t more = area->target - area->filled;
+        (void)fallocate(area->fd, FALLOC_FL_KEEP_SIZE, (off_t)area->filled,
+                        (off_t)(more < PREALLOCATE_BYTES ? more : PREALLOCATE_BYTES));
     }
     int code = 0;
     uint64_t at = area->filled;

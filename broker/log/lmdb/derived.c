@@ -36,13 +36,15 @@ truc_status derived_open(const char *path, struct derived **ret_derived, char *w
     if (access(path, F_OK) == 0 && segment_check_file(path, &file_bytes, why) != TRUC_OK) {
         return TRUC_DAMAGED;
     }
-    truc_status status = segment_remove_readers(path, why);
-    if (status != TRUC_OK) {
-        return status;
-    }
     struct derived *derived = calloc(1, sizeof *derived);
     if (derived == NULL) {
         return TRUC_NO_MEMORY;
+    }
+    int readers_fd = -1;
+    truc_status status = segment_place_readers(path, &readers_fd, why);
+    if (status != TRUC_OK) {
+        free(derived);
+        return status;
     }
     int code = mdb_env_create(&derived->env);
     if (code == 0) {
@@ -57,8 +59,9 @@ truc_status derived_open(const char *path, struct derived **ret_derived, char *w
     if (code == 0) {
         code = mdb_env_open(derived->env, path, MDB_NOSUBDIR | MDB_NOTLS, 0600);
     }
+    (void)segment_remove_readers(path, NULL);
+    (void)close(readers_fd);
     if (code == 0) {
-        (void)segment_remove_readers(path, NULL);
         code = open_tables(derived);
     }
     if (code != 0) {

@@ -52,25 +52,38 @@ static truc_status open_newest(struct lmdb_log *log, uint64_t first_block, char 
     return status;
 }
 
+/* Makes the first segment under another name, so that a crash leaves none or a whole one. */
+static truc_status make_first_segment(const struct lmdb_log *log, char *why)
+{
+    char path[FILES_PATH_MAX], made_path[FILES_PATH_MAX], segments_path[FILES_PATH_MAX];
+    truc_status status = files_path(segments_path, log->directory, "segments", why);
+    if (status == TRUC_OK) {
+        status = files_path(made_path, segments_path, "next.mdb", why);
+    }
+    if (status == TRUC_OK) {
+        status = files_segment_path(path, log->directory, 0, why);
+    }
+    if (status == TRUC_OK && unlink(made_path) != 0 && errno != ENOENT) { /* left half made */
+        status = files_error(errno, "removing", made_path, why);
+    }
+    if (status == TRUC_OK) {
+        status = segment_make(made_path, why);
+    }
+    if (status == TRUC_OK && rename(made_path, path) != 0) {
+        status = files_error(errno, "renaming", made_path, why);
+    }
+    return status == TRUC_OK ? files_sync_directory(segments_path, why) : status;
+}
+
 /* Makes a log: its first segment, and block 0, which says which log it is. */
 static truc_status create(struct lmdb_log *log, const struct log_options *options, char *why)
 {
-    char path[FILES_PATH_MAX], segments_path[FILES_PATH_MAX];
     truc_status status = log_identity_make(options, &log->base.identity, why);
     if (status == TRUC_OK) {
         status = derived_remove(log->derived_path, why);
     }
     if (status == TRUC_OK) {
-        status = files_segment_path(path, log->directory, 0, why);
-    }
-    if (status == TRUC_OK) {
-        status = segment_make(path, why);
-    }
-    if (status == TRUC_OK) {
-        status = files_path(segments_path, log->directory, "segments", why);
-    }
-    if (status == TRUC_OK) {
-        status = files_sync_directory(segments_path, why);
+        status = make_first_segment(log, why);
     }
     if (status == TRUC_OK) {
         status = open_newest(log, 0, why);

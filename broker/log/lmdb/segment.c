@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -112,6 +113,28 @@ truc_status segment_remove_readers(const char *path, char *why)
     return TRUC_OK;
 }
 
+truc_status segment_place_readers(const char *path, int *ret_fd, char *why)
+{
+    char lock_path[FILES_PATH_MAX + 8], target[64];
+    truc_status status = segment_remove_readers(path, why);
+    if (status != TRUC_OK) {
+        return status;
+    }
+    int fd = memfd_create("truc-readers", MFD_CLOEXEC);
+    if (fd < 0) {
+        return files_error(errno, "making", "a table of readers", why);
+    }
+    (void)snprintf(lock_path, sizeof lock_path, "%s-lock", path);
+    (void)snprintf(target, sizeof target, "/proc/self/fd/%d", fd);
+    if (symlink(target, lock_path) != 0) {
+        status = files_error(errno, "making", lock_path, why);
+        (void)close(fd);
+        return status;
+    }
+    *ret_fd = fd;
+    return TRUC_OK;
+}
+
 static int open_blocks(struct segment *segment)
 {
     MDB_txn *txn;
@@ -132,16 +155,19 @@ truc_status segment_open(const char *path, uint64_t first_block, bool writable, 
                          char *why)
 {
     uint64_t file_bytes = 0;
+    int readers_fd = -1;
     truc_status status = segment_check_file(path, &file_bytes, why);
-    if (status == TRUC_OK) {
-        status = segment_remove_readers(path, why);
-    }
     if (status != TRUC_OK) {
         return status;
     }
     struct segment *segment = calloc(1, sizeof *segment);
     if (segment == NULL) {
         return TRUC_NO_MEMORY;
+    }
+    status = segment_place_readers(path, &readers_fd, why);
+    if (status != TRUC_OK) {
+        free(segment);
+        return status;
     }
     segment->first_block = first_block;
     pthread_mutex_init(&segment->lock, NULL);
@@ -155,11 +181,11 @@ truc_status segment_open(const char *path, uint64_t first_block, bool writable, 
     if (code == 0) {
         code = mdb_env_open(segment->env, path, env_flags(writable), 0600);
     }
+    (void)segment_remove_readers(path, NULL);
+    (void)close(readers_fd);
     if (code == 0) {
         code = open_blocks(segment);
     }
-    /* The table of readers needs no name: the directory's lock keeps other processes out. */
-    (void)segment_remove_readers(path, NULL);
     MDB_stat stat;
     if (code == 0) {
         code = mdb_env_stat(segment->env, &stat);

@@ -31,9 +31,11 @@ truc_status segment_make(const char *path, char *why);
 
 /* An LMDB file that is shorter than its meta pages say would kill the process with SIGBUS once mapped: TRUC_DAMAGED. */
 truc_status segment_check_file(const char *path, uint64_t *ret_file_bytes, char *why);
-/* Removes the table of readers that LMDB keeps beside a file: after a crash, when it is stale, and while the file is open, when it
- * needs no name, since the directory's lock keeps other processes out. */
-truc_status segment_remove_readers(const char *path, char *why);
+/* LMDB keeps a table of readers beside a file, NAME-lock, and writes to it through a map, which on a full disk would be SIGBUS.
+ * So it is placed in memory: the name becomes a link to a memory file. Called before the environment is opened; afterwards the
+ * name, which nobody needs, since the directory's lock keeps other processes out, is removed and the descriptor closed. */
+truc_status segment_place_readers(const char *path, int *ret_fd, char *why);
+truc_status segment_remove_readers(const char *path, char *why); /* also one that a crash left */
 
 /* Opens one. writable: the newest one; a stale table of readers is removed. Its size is checked against what its meta pages say
  * before anything is mapped: TRUC_DAMAGED when it was cut short or is no segment. map_bytes: room for it to grow, when writable. */

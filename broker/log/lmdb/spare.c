@@ -394,8 +394,9 @@ struct log_capacity spare_capacity(struct spare *spare)
 {
     pthread_mutex_lock(&spare->lock);
     struct log_capacity capacity = {.available_bytes = filled_left(spare) + disk_to_come(spare)};
-    if (spare->full) {
-        capacity.full = capacity.available_bytes == 0;
+    /* What is left is used up to where the largest batch might not fit: from there on nobody is served by halves. */
+    if (spare->full && capacity.available_bytes < least(COMMIT_BYTES_LIKELY, spare->options.segment_bytes / 4)) {
+        capacity = (struct log_capacity){.full = true};
         memcpy(capacity.why, spare->why, sizeof capacity.why);
     }
     pthread_mutex_unlock(&spare->lock);
