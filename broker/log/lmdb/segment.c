@@ -164,7 +164,9 @@ truc_status segment_open(const char *path, uint64_t first_block, bool writable, 
     if (segment == NULL) {
         return TRUC_NO_MEMORY;
     }
-    status = segment_place_readers(path, &readers_fd, why);
+    if (writable) {
+        status = segment_place_readers(path, &readers_fd, why);
+    }
     if (status != TRUC_OK) {
         free(segment);
         return status;
@@ -181,8 +183,10 @@ truc_status segment_open(const char *path, uint64_t first_block, bool writable, 
     if (code == 0) {
         code = mdb_env_open(segment->env, path, env_flags(writable), 0600);
     }
-    (void)segment_remove_readers(path, NULL);
-    (void)close(readers_fd);
+    if (writable) {
+        (void)segment_remove_readers(path, NULL);
+        (void)close(readers_fd);
+    }
     if (code == 0) {
         code = open_blocks(segment);
     }
