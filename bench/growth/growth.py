@@ -209,6 +209,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5)
     arguments = parser.parse_args()
+    arguments.dir = os.path.abspath(arguments.dir)
     os.makedirs(arguments.dir, exist_ok=True)
     sys.exit(Growth(arguments).run())
 

@@ -127,6 +127,7 @@ def parse_arguments():
     parser.add_argument("--with", dest="extra", default="", help="nats-latest,kafka")
     parser.add_argument("--json", metavar="FILE", help="write the rows here")
     arguments = parser.parse_args()
+    arguments.dir, arguments.tools = os.path.abspath(arguments.dir), os.path.abspath(arguments.tools)
     if arguments.rounds < 1 or arguments.seconds <= 0 or arguments.warmup < 0 or arguments.fill < 1:
         parser.error("--rounds, --seconds and --fill are positive")
     unknown = set(filter(None, arguments.extra.split(","))) - set(servers.OPTIONAL)
