@@ -24,7 +24,7 @@ void core_config_init(struct core_config *ret_config)
         .record_bytes_max = RECORD_BYTES_DEFAULT,
         .batch_bytes_max = BATCH_BYTES_MAX,
         .publish_credit_bytes = 8 * 1024 * 1024,
-        .pending_bytes_max = 64 * 1024 * 1024,
+        .pending_bytes_max = UINT64_C(64) * 1024 * 1024,
         .read_credit_bytes_max = 8 * 1024 * 1024,
         .read_chunk_bytes = 512 * 1024,
         .readers_per_connection_max = 256,

@@ -87,7 +87,7 @@ enum core_event_kind {
     CORE_COMMITTED,     /* ticket, head, capacity */
     CORE_LOG_FAILED,    /* status, why: nothing is acknowledged any more */
     CORE_CAPACITY,      /* capacity */
-    CORE_READ_RESOLVED, /* reader: from, until (positions), from_offset, until_offset; or status, why */
+    CORE_READ_RESOLVED, /* reader: from, until (positions); or status, why. Cuts by offset follow from the request itself */
     CORE_READ_DONE,     /* reader, done; data and its owner when data.size > 0; or status, why */
     CORE_TICK,          /* time asked for by EFFECT_WAKE_AT has come */
     CORE_DRAIN          /* shutting down: refuse new publishes, GOAWAY, finish what is pending */
@@ -102,11 +102,11 @@ struct core_read_done {
 
 struct core_event {
     enum core_event_kind kind;
+    uint32_t frame_bytes;
     uint64_t connection; /* never reused */
     uint64_t request_id;
     uint64_t reader; /* the core's number of a reader */
     uint64_t ticket;
-    uint32_t frame_bytes;
     struct core_head head;
     struct core_capacity capacity;
     uint8_t nonce[32];

@@ -47,7 +47,7 @@ static void step(struct bench *bench, const struct core_event *events, size_t co
             bench->head.position++;
             bench->head.last_append_ns = effect->append->append_time_ns;
         } else if (effect->kind == EFFECT_RELEASE) {
-            fprintf(stderr, "core_bench: a batch was refused\n");
+            (void)fprintf(stderr, "core_bench: a batch was refused\n");
             exit(1);
         }
     }
@@ -89,7 +89,7 @@ static void begin(struct bench *bench, uint32_t topic_count)
     if (!bench->names || !bench->sequences || core_create(&config, &bench->core) != TRUC_OK)
         exit(1);
     for (uint32_t i = 0; i < topic_count; i++)
-        snprintf(bench->names[i], NAME_BYTES, "dossier.status.H26.%u", i);
+        (void)snprintf(bench->names[i], NAME_BYTES, "dossier.status.H26.%u", i);
     step(bench, &start, 1);
     step(bench, &connected, 1);
     hello.magic = 0x54525543;
@@ -170,7 +170,7 @@ int main(int argc, char **argv)
     after = mallinfo2();
     /* The bench's own arrays: a name and a sequence each. */
     printf("%-46s %8.1f MiB\n", "memory of 100,000 topics and full sequences:",
-           (double)(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd - 100000 * (NAME_BYTES + 8)) / 1048576.0);
+           (double)(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd - 100000UL * (NAME_BYTES + 8)) / 1048576.0);
     end(&bench);
     return 0;
 }

@@ -86,7 +86,7 @@ static void many_topics_and_sequences_fit(void **state)
     for (uint32_t i = 0; i < TOPICS; i++) {
         struct topic_row topic = {.topic_id = i + 1, .evidence = EVIDENCE_RECORD, .entry_count = 16, .next_offset = 1600};
 
-        snprintf(name, sizeof name, "dossier.status.H26.%u", i);
+        (void)snprintf(name, sizeof name, "dossier.status.H26.%u", i);
         topic.name = bytes_of_text(name);
         assert_int_equal(core_restore_topic(core, &topic), TRUC_OK);
     }
@@ -98,7 +98,7 @@ static void many_topics_and_sequences_fit(void **state)
             .producer_id = 1, .topic_id = i + 1, .next_sequence = 1600, .result_count = BATCHES_IN_FLIGHT_MAX};
 
         for (uint32_t j = 0; j < BATCHES_IN_FLIGHT_MAX; j++)
-            row.results[j] = (struct batch_result){i + j, j * 100, 100};
+            row.results[j] = (struct batch_result){i + j, j * UINT64_C(100), 100};
         assert_int_equal(core_restore_sequence(core, &row), TRUC_OK);
     }
     inside = false;
@@ -168,7 +168,7 @@ static void live(void)
     follow(connection, 6, "u.**");
     for (uint64_t round = 0; round < 20; round++) {
         for (unsigned i = 0; i < 20; i++) {
-            snprintf(topic, sizeof topic, "t.%u", i);
+            (void)snprintf(topic, sizeof topic, "t.%u", i);
             publish(connection, topic, round);
         }
         kit_commit(&kit);
@@ -178,7 +178,7 @@ static void live(void)
     kit_pass(&kit, 1000);
     kit.now.wall_ns += INT64_C(3600000000000);
     for (unsigned i = 0; i < 300; i++) { /* more than the pending queue begins with */
-        snprintf(topic, sizeof topic, "v.%u", i);
+        (void)snprintf(topic, sizeof topic, "v.%u", i);
         publish(connection, topic, 0);
     }
     kit_commit(&kit);

@@ -29,7 +29,7 @@ static int compare_items(const void *a, const void *b)
 static void make_names(void)
 {
     for (uint32_t i = 0; i < NAMES; i++)
-        snprintf(names[i], sizeof names[i], "%s.%u", i % 3 ? "dossier.event" : "dossier", (i * 40503u) & 0xffff);
+        (void)snprintf(names[i], sizeof names[i], "%s.%u", i % 3 ? "dossier.event" : "dossier", (i * 40503u) & 0xffff);
 }
 
 static void expect_order(const struct order *order, struct bytes after, const uint32_t *expected, size_t count)
@@ -72,7 +72,7 @@ static void order_ascending_additions_fill_chunks(void **state)
 
     (void)state;
     for (uint32_t i = 0; i < NAMES; i++) {
-        snprintf(names[i], sizeof names[i], "t.%06u", i);
+        (void)snprintf(names[i], sizeof names[i], "t.%06u", i);
         sorted[i] = i;
         assert_true(order_add(&order, &naming, i));
     }

@@ -163,7 +163,7 @@ static void resume_pages_list_every_topic_once_in_byte_order(void **state)
     (void)state;
     for (unsigned i = 0; i < 1000; i++) {
         /* some names as long as names get, to test the page's bound */
-        snprintf(topic, sizeof topic, "t.%u%0*u", i * 7919 % 1000, i % 2 ? 200 : 1, 1);
+        (void)snprintf(topic, sizeof topic, "t.%u%0*u", i * 7919 % 1000, i % 2 ? 200 : 1, 1);
         publish(connection, 10, i % 10 ? producer : other, topic, 0, i + 1);
         kit_commit(&kit);
         kit_take(&kit, connection, FRAME_PUBLISH_OK, 10);
@@ -176,7 +176,7 @@ static void resume_pages_list_every_topic_once_in_byte_order(void **state)
         assert_true(ok->n_sequences > 0);
         for (size_t i = 0; i < ok->n_sequences; i++) {
             assert_true(strcmp(ok->sequences[i]->topic, last) > 0);
-            snprintf(last, sizeof last, "%s", ok->sequences[i]->topic);
+            (void)snprintf(last, sizeof last, "%s", ok->sequences[i]->topic);
             listed++;
         }
         more = ok->more;

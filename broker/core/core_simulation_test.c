@@ -379,7 +379,7 @@ static void simulate(uint64_t seed)
     kit_init(&kit);
     kit_start(&kit);
     for (uint32_t i = 0; i < PRODUCERS; i++)
-        snprintf(clients[i].name, sizeof clients[i].name, "p%u", i);
+        (void)snprintf(clients[i].name, sizeof clients[i].name, "p%u", i);
     for (int i = 0; i < STEPS; i++)
         step_once();
     finish();

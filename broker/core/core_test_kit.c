@@ -441,9 +441,9 @@ struct core_event kit_publish_event(struct kit *kit, uint64_t connection, uint64
     assert_non_null(held);
     held->bytes = calloc(1, size);
     assert_non_null(held->bytes);
-    snprintf(held->topic, sizeof held->topic, "%s", batch->topic);
-    snprintf(held->agency, sizeof held->agency, "%s", batch->agency ? batch->agency : "H26.16");
-    snprintf(held->system, sizeof held->system, "%s", batch->agency ? batch->system : "portal");
+    (void)snprintf(held->topic, sizeof held->topic, "%s", batch->topic);
+    (void)snprintf(held->agency, sizeof held->agency, "%s", batch->agency ? batch->agency : "H26.16");
+    (void)snprintf(held->system, sizeof held->system, "%s", batch->agency ? batch->system : "portal");
     prepared = &held->prepared;
     prepared->owner = held;
     prepared->evidence = batch->evidence ? batch->evidence : EVIDENCE_RECORD;

@@ -47,7 +47,7 @@ Truc__V1__Read want(const char *pattern)
     Truc__V1__Read read = TRUC__V1__READ__INIT;
 
     read.pattern = (char *)(uintptr_t)pattern;
-    read.credit_bytes = 4 * 1024 * 1024;
+    read.credit_bytes = UINT64_C(4) * 1024 * 1024;
     return read;
 }
 

@@ -124,7 +124,7 @@ static void topics_pages_list_every_topic_once(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 700; i++) {
-        snprintf(topic, sizeof topic, "t.%u%0*u", i * 7919 % 700, i % 2 ? 200 : 1, 1);
+        (void)snprintf(topic, sizeof topic, "t.%u%0*u", i * 7919 % 700, i % 2 ? 200 : 1, 1);
         append(topic, 1);
     }
     while (more) {
@@ -133,7 +133,7 @@ static void topics_pages_list_every_topic_once(void **state)
         assert_true(ok->n_topics > 0);
         for (size_t i = 0; i < ok->n_topics; i++, listed++) {
             assert_true(strcmp(ok->topics[i]->topic, last) > 0);
-            snprintf(last, sizeof last, "%s", ok->topics[i]->topic);
+            (void)snprintf(last, sizeof last, "%s", ok->topics[i]->topic);
         }
         more = ok->more;
     }

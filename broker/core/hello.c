@@ -1,4 +1,6 @@
 /* hello.c: HELLO, the first frame of a connection: is it us that the client wants to speak to? Layer: core. */
+#include <stdio.h>
+
 #include "broker/core/answer.h"
 #include "broker/core/connection.h"
 #include "truc/v1/wire.pb-c.h"
@@ -14,8 +16,7 @@ static void encode_answer(struct core *core, struct connection *connection, uint
     char *capabilities[] = {engine, "codec=none", "codec=lz4", "codec=zstd", "evidence=record", "evidence=batch", "durable"};
     char *login_algorithms[] = {"none"};
 
-    memcpy(engine, "engine=", 7);
-    memcpy(engine + 7, config->engine, strlen(config->engine) + 1);
+    (void)snprintf(engine, sizeof engine, "engine=%s", config->engine);
     limits.frame_bytes_max = FRAME_BYTES_MAX;
     limits.batch_bytes_max = config->batch_bytes_max;
     limits.record_bytes_max = config->record_bytes_max;

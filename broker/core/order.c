@@ -4,7 +4,7 @@
 
 #include "invariant.h"
 
-enum { CHUNK_ITEMS_MIN = 4, CHUNK_ITEMS_MAX = 256 };
+enum { CHUNK_ITEMS_MIN = 4, CHUNK_ITEMS_MAX = 256, POINTER_BYTES = sizeof(void *) };
 
 struct order_chunk {
     uint32_t count, capacity;
@@ -89,14 +89,14 @@ static bool chunk_insert(struct order *order, uint32_t at, struct order_chunk *c
 {
     if (order->chunk_count == order->chunk_capacity) {
         uint32_t capacity = order->chunk_capacity ? order->chunk_capacity * 2 : 1;
-        struct order_chunk **chunks = realloc(order->chunks, capacity * sizeof *chunks);
+        struct order_chunk **chunks = realloc(order->chunks, (size_t)capacity * POINTER_BYTES);
 
         if (!chunks)
             return false;
         order->chunks = chunks;
         order->chunk_capacity = capacity;
     }
-    memmove(order->chunks + at + 1, order->chunks + at, (order->chunk_count - at) * sizeof *order->chunks);
+    memmove(order->chunks + at + 1, order->chunks + at, (size_t)(order->chunk_count - at) * POINTER_BYTES);
     order->chunks[at] = chunk;
     order->chunk_count++;
     return true;
@@ -190,6 +190,6 @@ void order_remove(struct order *order, const struct order_names *names, uint32_t
     if (chunk->count == 0) {
         free(chunk);
         order->chunk_count--;
-        memmove(order->chunks + at.chunk, order->chunks + at.chunk + 1, (order->chunk_count - at.chunk) * sizeof *order->chunks);
+        memmove(order->chunks + at.chunk, order->chunks + at.chunk + 1, (size_t)(order->chunk_count - at.chunk) * POINTER_BYTES);
     }
 }

@@ -100,6 +100,7 @@ static void connection_leave(struct producer *producer)
 {
     struct connection *connection = producer->connection;
 
+    CORE_INVARIANT(connection);
     if (connection->recent == producer)
         connection->recent = NULL;
     if (producer->previous)

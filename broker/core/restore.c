@@ -80,13 +80,14 @@ truc_status core_restore_producer(void *context, const struct producer_row *row)
 truc_status core_restore_sequence(void *context, const struct sequence_row *row)
 {
     struct core *core = context;
-    struct producer *producer = producer_find(core, row->producer_id);
+    struct producer *producer;
     struct sequence *sequence;
     uint64_t remembered = 0;
     uint32_t index;
 
     if (CANARY_FORGET_DEDUP)
         return TRUC_OK;
+    producer = producer_find(core, row->producer_id);
     if (core->started || !producer || row->topic_id == 0 || row->topic_id > core->topics.touched ||
         !core_topic(core, row->topic_id - 1)->name || row->result_count > BATCHES_IN_FLIGHT_MAX ||
         sequence_find(core, producer->index, row->topic_id - 1, &index))
