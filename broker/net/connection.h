@@ -23,6 +23,7 @@ struct connection {
     bool refused; /* beyond connections_max: has no session */
     atomic_uint refs;
     struct connection *next_dead;
+    struct connection *next_to_push; /* guarded by net->mutex */
     nng_stream *stream;
     nng_aio *receive_aio;
     nng_aio *send_aio; /* waits until the peer takes more */
@@ -39,6 +40,7 @@ struct connection {
     bool receive_waiting; /* for memory; the keeper may take the receiving side over */
     bool receive_done;    /* closed was told */
     bool send_posted;
+    bool push_later; /* the sender will write */
     bool buried;
     struct send_queue out;
     int64_t opened_ms, linger_ms; /* linger_ms: 0, or when a closing connection ends */
@@ -71,6 +73,8 @@ void net_connection_resume(struct connection *connection);
 void net_connection_send(struct connection *connection, struct bytes head, struct bytes payload, void (*free_payload)(void *owner),
                          void *owner);
 void net_connection_send_done(void *connection); /* callback of send_aio */
+/* Writes what is queued; the sender's. */
+void net_connection_push(struct connection *connection);
 /* With the mutex held: writes what is queued. Segments done with go to *done. */
 void net_connection_push_locked(struct connection *connection, struct send_segment **done);
 

@@ -1,5 +1,5 @@
-/* The sending side of a connection. Writes are tried at once on the caller's thread; only what the peer does not take yet waits
- * in an aio with a callback. */
+/* The sending side of a connection. Writes are tried at once, on the caller's thread or, when they are large, on the sender's; only
+ * what the peer does not take yet waits in an aio with a callback. */
 #include "broker/net/connection.h"
 
 static void set_parts(nng_aio *aio, const struct send_queue *out)
@@ -62,6 +62,16 @@ void net_connection_send_done(void *context)
     send_segments_free(done);
 }
 
+void net_connection_push(struct connection *connection)
+{
+    struct send_segment *done = NULL;
+    pthread_mutex_lock(&connection->mutex);
+    connection->push_later = false;
+    net_connection_push_locked(connection, &done);
+    pthread_mutex_unlock(&connection->mutex);
+    send_segments_free(done);
+}
+
 void net_connection_send(struct connection *connection, struct bytes head, struct bytes payload, void (*free_payload)(void *owner),
                          void *owner)
 {
@@ -80,7 +90,12 @@ void net_connection_send(struct connection *connection, struct bytes head, struc
         } else {
             queued = true;
         }
-        net_connection_push_locked(connection, &done);
+        if (queued && payload.size >= NET_SEND_LARGE_BYTES && !connection->push_later) {
+            connection->push_later = true;
+            sender_push_later(connection->net, connection);
+        } else if (!connection->push_later) {
+            net_connection_push_locked(connection, &done);
+        }
     }
     pthread_mutex_unlock(&connection->mutex);
     send_segments_free(done);

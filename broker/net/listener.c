@@ -110,7 +110,8 @@ truc_status listener_create(struct net *net, const char *url, struct listener **
         failure = nng_stream_listener_listen(listener->stream_listener);
     }
     if (failure != 0) {
-        snprintf(why, NET_WHY_BYTES, "cannot listen on %.128s: %s", url, nng_strerror(failure));
+        snprintf(why, NET_WHY_BYTES, "cannot listen on %.128s: %s%s", url, nng_strerror(failure),
+                 failure == NNG_EADDRINUSE ? "; stop what listens there (another trucd?), or choose another address" : "");
         status = listen_status(failure);
         goto done;
     }

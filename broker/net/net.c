@@ -77,14 +77,19 @@ truc_status net_create(const struct net_options *options, const struct net_callb
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&net->emptied, &attributes);
     pthread_condattr_destroy(&attributes);
+    pthread_cond_init(&net->to_push, NULL);
+    net->last_to_push = &net->first_to_push;
     atomic_init(&net->accepting, true);
     net->pool = buffer_pool_create(options->receive_bytes_total_max);
-    if (net->pool == NULL || !table_create(net) || pthread_create(&net->keeper, NULL, keeper_run, net) != 0) {
+    if (net->pool != NULL && table_create(net)) {
+        net->keeper_runs = pthread_create(&net->keeper, NULL, keeper_run, net) == 0;
+        net->sender_runs = pthread_create(&net->sender, NULL, sender_run, net) == 0;
+    }
+    if (!net->keeper_runs || !net->sender_runs) {
         net_close(net);
-        snprintf(why, NET_WHY_BYTES, "no memory to listen");
+        snprintf(why, NET_WHY_BYTES, "no memory or no threads to listen with");
         return TRUC_NO_MEMORY;
     }
-    net->keeper_runs = true;
     *ret_net = net;
     return TRUC_OK;
 }
@@ -192,7 +197,15 @@ void net_close(struct net *net)
     }
     if (net->keeper_runs) {
         net_shutdown(net, 0);
-        atomic_store(&net->stopping, true);
+    }
+    pthread_mutex_lock(&net->mutex);
+    atomic_store(&net->stopping, true);
+    pthread_cond_signal(&net->to_push);
+    pthread_mutex_unlock(&net->mutex);
+    if (net->sender_runs) {
+        pthread_join(net->sender, NULL);
+    }
+    if (net->keeper_runs) {
         buffer_pool_wake(net->pool);
         pthread_join(net->keeper, NULL);
     }
@@ -202,6 +215,7 @@ void net_close(struct net *net)
         net->listeners = next;
     }
     task_threads_release(net->task_threads);
+    pthread_cond_destroy(&net->to_push);
     pthread_cond_destroy(&net->emptied);
     pthread_mutex_destroy(&net->mutex);
     buffer_pool_unref(net->pool);

@@ -18,8 +18,9 @@ enum {
     NET_LINGER_MS = 1000, /* a peer has so long to read the last words and close */
     NET_ACCEPT_RETRY_MS = 100,
     NET_ACCEPT_REPORT_MS = 60000,
-    NET_HUNGRY_STALL_MS = 5000, /* instead of the stall timeout for a frame begun, while others wait for memory */
-    NET_SLOT_BITS = 17          /* of a connection's number; the rest counts up */
+    NET_HUNGRY_STALL_MS = 5000,       /* instead of the stall timeout for a frame begun, while others wait for memory */
+    NET_SEND_LARGE_BYTES = 64 * 1024, /* a payload that the sender's thread writes */
+    NET_SLOT_BITS = 17                /* of a connection's number; the rest counts up */
 };
 
 struct connection;
@@ -41,9 +42,9 @@ struct net {
     struct net_callbacks callbacks;
     struct buffer_pool *pool;
     struct task_threads *task_threads; /* held, or NULL */
-    pthread_t keeper;
-    bool keeper_runs;
-    atomic_bool stopping; /* the keeper ends */
+    pthread_t keeper, sender;
+    bool keeper_runs, sender_runs;
+    atomic_bool stopping; /* keeper and sender end */
     atomic_bool accepting;
     atomic_uint connection_count;
     atomic_uint slot_high; /* slots at and above were never used */
@@ -56,6 +57,9 @@ struct net {
     uint64_t serial;
     struct connection *dead; /* ended, to be freed by the keeper */
     struct listener *listeners;
+    struct connection *first_to_push, **last_to_push; /* for the sender; each holds a reference */
+    pthread_cond_t to_push;
+    bool sender_waits;
 };
 
 static inline int64_t net_now_ms(void)
@@ -82,5 +86,10 @@ void listener_destroy(struct listener *listener); /* not from a callback */
 
 /* keeper.c */
 void *keeper_run(void *net);
+
+/* sender.c */
+void *sender_run(void *net);
+/* Writes what is queued on the sender's thread; under the connection's mutex, its push_later just set. */
+void sender_push_later(struct net *net, struct connection *connection);
 
 #endif
