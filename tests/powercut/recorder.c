@@ -152,6 +152,13 @@ static struct descriptor *classify(int fd)
     return d;
 }
 
+/* A symbolic link: what it leads to is not on this disk (LMDB's table of readers, which is in memory), and it tells nothing. */
+static bool is_link(int at, const char *path)
+{
+    struct stat status;
+    return fstatat(at, path, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode);
+}
+
 static void opened(int fd, int flags, const char *name, bool existed)
 {
     struct stat status;
@@ -171,7 +178,7 @@ static int open_listed(int at, const char *path, int flags, mode_t mode)
 {
     char buffer[PATH_MAX];
     const char *name = below(at, path, buffer);
-    if (name == NULL) {
+    if (name == NULL || is_link(at, path)) {
         int fd = (int)syscall(SYS_openat, at, path, flags, mode);
         if (fd >= 0 && fd < DESCRIPTORS_MAX)
             descriptors[fd].class = CLASS_UNKNOWN;
@@ -471,6 +478,8 @@ static int name_listed(enum trace_kind kind, int at, const char *path, long call
 {
     char buffer[PATH_MAX];
     const char *name = below(at, path, buffer);
+    if (name != NULL && is_link(at, path))
+        name = NULL;
     order_lock();
     int status = (int)syscall(call, at, path, third);
     if (status == 0 && name != NULL)
