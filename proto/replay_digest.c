@@ -45,7 +45,7 @@ void replay_digest_begin(struct replay_digest *digest, const uint8_t log_id[LOG_
 
 void replay_digest_add(struct replay_digest *digest, uint64_t position, uint32_t index, struct bytes record)
 {
-    uint8_t link[DIGEST_BYTES + 8 + 4 + DIGEST_BYTES];
+    uint8_t link[DIGEST_BYTES + 8 + 4 + DIGEST_BYTES] = {0};
     struct bytes whole = bytes_of(link, sizeof link);
 
     memcpy(link, digest->value, DIGEST_BYTES);

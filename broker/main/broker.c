@@ -129,6 +129,7 @@ static truc_status create_core(struct broker *broker, const struct catalog_copy 
     core_config_init(&core_config);
     snprintf(core_config.domain, sizeof core_config.domain, "%s", identity->domain);
     memcpy(core_config.log_id, identity->log_id, LOG_ID_BYTES);
+    memcpy(core_config.hash_secret, identity->hash_secret, HASH_SECRET_BYTES);
     core_config.generation = identity->generation;
     snprintf(core_config.engine, sizeof core_config.engine, "%s", usage.engine);
     core_config.durable = usage.durable;
