@@ -38,7 +38,7 @@ struct log_engine {
     truc_status (*block)(struct block_access *access, uint64_t block, struct bytes *ret_encoded, char *why);
     void (*access_end)(struct block_access *access);
 
-    /* Narrows the blocks [*low, *high) among which a position is; may leave them. */
+    /* Narrows the blocks [*low, *high) among which a position is; may leave them. NULL: it cannot. */
     void (*narrow)(const struct log *log, uint64_t position, uint64_t *low, uint64_t *high);
 
     /* Up to max postings of a topic from the index: upwards from `position`, or downwards from the one before it.

@@ -19,7 +19,7 @@ truc_status feed_begin(struct feed *feed, const struct log *log, const uint32_t 
         return TRUC_UNSUPPORTED;
     }
     if (feed->buffers == NULL) {
-        feed->buffers = malloc(FEED_TOPICS_MAX * sizeof *feed->buffers);
+        feed->buffers = calloc(FEED_TOPICS_MAX, sizeof *feed->buffers);
         if (feed->buffers == NULL) {
             return TRUC_NO_MEMORY;
         }

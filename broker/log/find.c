@@ -34,7 +34,9 @@ truc_status log_find_block(struct block_access *access, uint64_t position, uint6
     const struct log *log = access->log;
     uint64_t low = 0, high = log_head(log).block;
     struct block_view view;
-    log->engine->narrow(log, position, &low, &high);
+    if (log->engine->narrow != NULL) {
+        log->engine->narrow(log, position, &low, &high);
+    }
     /* The last block whose first position is at or below: blocks of deltas alone come before the next entry. */
     while (high - low > 1) {
         uint64_t middle = low + (high - low) / 2;

@@ -27,7 +27,7 @@ static double now_s(void)
 
 static void fail(const char *what, const char *why)
 {
-    fprintf(stderr, "%s: %s\n", what, why);
+    (void)fprintf(stderr, "%s: %s\n", what, why);
     exit(1);
 }
 
@@ -190,16 +190,16 @@ static double commit_rate(const char *directory, uint64_t chunk, uint64_t total,
         worst = now_s() - start > worst ? now_s() - start : worst;
     }
     double took = now_s() - begin, rate = (double)(log_usage(log).bytes - first) / 1e6 / took;
-    printf("%-16s commits of %4.1f MiB: %6.0f MB/s, %8.0f record/s, worst %6.1f ms, RssAnon %ld KiB\n", label,
-           (double)chunk / (double)MIB, rate, (double)head.record_count / took, worst * 1e3, rss_anon());
+    (void)printf("%-16s commits of %4.1f MiB: %6.0f MB/s, %8.0f record/s, worst %6.1f ms, RssAnon %ld KiB\n", label,
+                 (double)chunk / (double)MIB, rate, (double)head.record_count / took, worst * 1e3, rss_anon());
     double mb = (double)(log_usage(log).bytes - first) / 1e6;
-    printf("%-16s per MB of log: %.2f ms of processor, %.2f MB written to the device\n", label, (cpu_s() - cpu) * 1e3 / mb,
-           (written_mb() - written) / mb);
+    (void)printf("%-16s per MB of log: %.2f ms of processor, %.2f MB written to the device\n", label, (cpu_s() - cpu) * 1e3 / mb,
+                 (written_mb() - written) / mb);
     maker_fini(&load.maker);
     free(load.next_offsets);
     begin = now_s();
     log_close(log);
-    printf("%-16s closed in %.2f s\n", label, now_s() - begin);
+    (void)printf("%-16s closed in %.2f s\n", label, now_s() - begin);
     return rate;
 }
 
@@ -223,8 +223,8 @@ static void small(const char *directory, size_t count)
         took[i] = now_s() - begin;
     }
     qsort(took, count, sizeof *took, compare_doubles);
-    printf("one entry: p50 %.0f us, p99 %.0f us, max %.0f us\n", took[count / 2] * 1e6, took[count * 99 / 100] * 1e6,
-           took[count - 1] * 1e6);
+    (void)printf("one entry: p50 %.0f us, p99 %.0f us, max %.0f us\n", took[count / 2] * 1e6, took[count * 99 / 100] * 1e6,
+                 took[count - 1] * 1e6);
     free(took);
     maker_fini(&load.maker);
     free(load.next_offsets);
@@ -253,8 +253,8 @@ static void read_all(struct log *log, const char *pattern, const char *label)
         read.from = read.next;
     }
     double took = now_s() - begin;
-    printf("%-16s %llu records, %.1f MB, %llu calls in %.2f ms: %.0f MB/s\n", label, (unsigned long long)records,
-           (double)bytes / 1e6, (unsigned long long)calls, took * 1e3, (double)bytes / 1e6 / took);
+    (void)printf("%-16s %llu records, %.1f MB, %llu calls in %.2f ms: %.0f MB/s\n", label, (unsigned long long)records,
+                 (double)bytes / 1e6, (unsigned long long)calls, took * 1e3, (double)bytes / 1e6 / took);
     log_reader_destroy(reader);
 }
 
@@ -279,7 +279,8 @@ static void open_after_kill(const char *directory, uint64_t total, uint32_t topi
     for (int i = 0; i < 2; i++) {
         double begin = now_s();
         struct log *log = open_log(directory);
-        printf("open %d: %.3f s, %u segments, RssAnon %ld KiB\n", i, now_s() - begin, log_usage(log).segment_count, rss_anon());
+        (void)printf("open %d: %.3f s, %u segments, RssAnon %ld KiB\n", i, now_s() - begin, log_usage(log).segment_count,
+                     rss_anon());
         if (i == 1) {
             read_all(log, "bench.topic.of.some.length.7", "one topic");
             read_all(log, "bench.topic.of.some.length.7", "again");
@@ -291,7 +292,7 @@ static void open_after_kill(const char *directory, uint64_t total, uint32_t topi
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fprintf(stderr, "usage: log_bench DIR commits|small|topics|read|open N [COUNT]\n");
+        (void)fprintf(stderr, "usage: log_bench DIR commits|small|topics|read|open N [COUNT]\n");
         return 2;
     }
     const char *directory = argv[1], *what = argv[2];
@@ -301,15 +302,15 @@ int main(int argc, char **argv)
     (void)snprintf(path, sizeof path, "%s/log-all", directory);
     if (strcmp(what, "commits") == 0) {
         double raw = raw_growing(directory, MIB, 512 * MIB);
-        printf("raw growing file, 1 MiB: %.0f MB/s\n", raw);
-        printf("ratio %.2f\n", commit_rate(directory, MIB, n * MIB, 1, "1MiB") / raw);
-        printf("ratio %.2f\n", commit_rate(directory, 4 * MIB, n * MIB, 1, "4MiB") / raw);
-        printf("raw growing file, 1 MiB: %.0f MB/s\n", raw_growing(directory, MIB, 512 * MIB));
+        (void)printf("raw growing file, 1 MiB: %.0f MB/s\n", raw);
+        (void)printf("ratio %.2f\n", commit_rate(directory, MIB, n * MIB, 1, "1MiB") / raw);
+        (void)printf("ratio %.2f\n", commit_rate(directory, 4 * MIB, n * MIB, 1, "4MiB") / raw);
+        (void)printf("raw growing file, 1 MiB: %.0f MB/s\n", raw_growing(directory, MIB, 512 * MIB));
     } else if (strcmp(what, "small") == 0) {
         small(path, (size_t)n);
     } else if (strcmp(what, "topics") == 0) {
         double one = commit_rate(directory, 2 * MIB, n * MIB, 1, "one");
-        printf("ratio %.2f\n", commit_rate(directory, 2 * MIB, n * MIB, topics, "many") / one);
+        (void)printf("ratio %.2f\n", commit_rate(directory, 2 * MIB, n * MIB, topics, "many") / one);
         (void)snprintf(path, sizeof path, "%s/log-many", directory);
         struct log *log = open_log(path);
         read_all(log, "bench.topic.of.some.length.7", "one of many");

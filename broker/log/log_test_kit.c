@@ -1,6 +1,7 @@
 #include "broker/log/log_test_kit.h"
 
 #include <dirent.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,14 +12,15 @@
 #define KIT_CHECK(condition)                                                                                                       \
     do {                                                                                                                           \
         if (!(condition)) {                                                                                                        \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                                                \
+            (void)fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                                          \
             abort();                                                                                                               \
         }                                                                                                                          \
     } while (0)
 
 char *kit_directory(void)
 {
-    const char *base = getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp";
+    const char *base = getenv("TMPDIR");
+    base = base != NULL ? base : "/tmp";
     size_t size = strlen(base) + 32;
     char *directory = malloc(size);
     KIT_CHECK(directory != NULL);
@@ -59,7 +61,7 @@ void kit_options(struct log_options *ret_options, const char *engine, const char
     ret_options->domain = "H26/test";
     ret_options->now_ns = 1700000000000000000;
     ret_options->segment_bytes = 8 << 20;
-    ret_options->index_flush_bytes = 256 * 1024;
+    ret_options->index_flush_bytes = 1 << 18;
     ret_options->segments_open_max = 2;
 }
 
@@ -104,7 +106,7 @@ void maker_reopen(struct maker *maker, struct log *log)
 void maker_delta(struct maker *maker, const struct delta *delta)
 {
     if (maker->deltas_capacity - maker->deltas_size < DELTA_BYTES_MAX) {
-        maker->deltas_capacity = maker->deltas_capacity * 2 + 4 * DELTA_BYTES_MAX;
+        maker->deltas_capacity = maker->deltas_capacity * 2 + (size_t)4 * DELTA_BYTES_MAX;
         maker->deltas = realloc(maker->deltas, maker->deltas_capacity);
         KIT_CHECK(maker->deltas != NULL);
     }
@@ -140,7 +142,7 @@ static uint8_t *make_payload(uint32_t record_count, size_t data_bytes, const cha
     }
     for (uint32_t i = 0; i < record_count; i++) {
         char id[24];
-        int id_size = snprintf(id, sizeof id, "%016llx", (unsigned long long)(first_id + i));
+        int id_size = snprintf(id, sizeof id, "%016" PRIx64, first_id + i);
         struct record_view record = {.id = bytes_of(id, (size_t)id_size), .data = bytes_of(data, data_bytes), .time_ns = event_ns};
         record.key = key != NULL ? bytes_of_text(key) : record.key;
         p = varint_put(p, record_encoded_size(&record, NULL, 0));
@@ -255,7 +257,7 @@ struct log_head maker_commit(struct maker *maker)
     char why[LOG_WHY_BYTES] = "";
     truc_status status = maker_try_commit(maker, &head, why);
     if (status != TRUC_OK) {
-        fprintf(stderr, "commit: %s: %s\n", truc_status_name(status), why);
+        (void)fprintf(stderr, "commit: %s: %s\n", truc_status_name(status), why);
     }
     KIT_CHECK(status == TRUC_OK);
     return head;
@@ -273,7 +275,7 @@ size_t kit_read(struct log *log, const char *pattern, uint64_t from, uint64_t un
     while (read.from != until) {
         truc_status status = log_reader_read(reader, &read, why);
         if (status != TRUC_OK) {
-            fprintf(stderr, "read: %s: %s\n", truc_status_name(status), why);
+            (void)fprintf(stderr, "read: %s: %s\n", truc_status_name(status), why);
         }
         KIT_CHECK(status == TRUC_OK && read.needed == 0);
         KIT_CHECK(reverse ? read.next <= read.from : read.next >= read.from);

@@ -362,6 +362,9 @@ static truc_status run(struct pass *pass, uint64_t end, bool use_index)
 
 truc_status log_reader_read(struct log_reader *reader, struct log_read *read, char *why)
 {
+    if (why != NULL) {
+        why[0] = '\0';
+    }
     read->size = 0;
     read->entry_count = 0;
     read->record_count = 0;

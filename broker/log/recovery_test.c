@@ -56,7 +56,7 @@ static struct log *open_log(const char *directory, struct rows *rows)
     struct log *log = NULL;
     char why[LOG_WHY_BYTES] = "";
     kit_options(&options, "lmdb", directory);
-    options.index_flush_bytes = 64 * 1024;
+    options.index_flush_bytes = 1 << 16;
     *rows = (struct rows){0};
     struct catalog_visitor visitor = {rows, count_topic, count_producer, count_sequence};
     truc_status status = log_open(&options, &visitor, &log, why);
@@ -202,7 +202,7 @@ static void killed_process_leaves_all_it_committed(void **state)
         int code;
         assert_int_equal(waitpid(child, &code, 0), child);
         assert_int_equal(code, 0);
-        expected += (40 + round * 16) * 5;
+        expected += (uint64_t)5 * (40 + round * 16);
         block += 40 + round * 16;
     }
     struct log *log = open_log(directory, &rows);
@@ -283,7 +283,7 @@ static void derived_data_missing_stale_or_damaged_is_made_again(void **state)
         } else {
             /* Some byte of a value somewhere: rows are text and numbers. A page's own head is spared, see docs/format.md. */
             long page = 2 + (harm - 6) % (file.st_size / 4096 - 2);
-            overwrite(derived, page * 4096 + 3000 + harm * 7, 0x5a, 1);
+            overwrite(derived, page * 4096 + 3000 + (long)harm * 7, 0x5a, 1);
         }
         log = open_log(directory, &rows);
         check_rows(&rows, &maker);

@@ -175,7 +175,7 @@ static struct derived_key meta_key(enum meta_row row)
 truc_status derived_get_identity(struct derived *derived, MDB_txn *txn, struct log_identity *ret_identity)
 {
     struct derived_key key = meta_key(META_IDENTITY);
-    struct bytes value;
+    struct bytes value = {0};
     truc_status status = derived_get(derived, txn, TABLE_META, &key, &value);
     return status == TRUC_OK ? log_identity_decode(value, ret_identity) : status;
 }
@@ -191,7 +191,7 @@ truc_status derived_put_identity(struct derived *derived, MDB_txn *txn, const st
 truc_status derived_get_mark(struct derived *derived, MDB_txn *txn, struct derived_mark *ret_mark)
 {
     struct derived_key key = meta_key(META_MARK);
-    struct bytes value;
+    struct bytes value = {0};
     truc_status status = derived_get(derived, txn, TABLE_META, &key, &value);
     if (status != TRUC_OK) {
         return status;

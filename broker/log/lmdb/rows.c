@@ -32,7 +32,7 @@ static truc_status decode_topic(uint32_t topic_id, struct bytes value, struct to
 truc_status derived_get_topic(struct derived *derived, MDB_txn *txn, uint32_t topic_id, struct topic_row *ret_row)
 {
     struct derived_key key = topic_key(topic_id);
-    struct bytes value;
+    struct bytes value = {0};
     truc_status status = derived_get(derived, txn, TABLE_TOPICS, &key, &value);
     return status == TRUC_OK ? decode_topic(topic_id, value, ret_row) : status;
 }
@@ -143,7 +143,7 @@ truc_status derived_get_sequence(struct derived *derived, MDB_txn *txn, uint64_t
                                  struct sequence_row *ret_row)
 {
     struct derived_key key = sequence_key(producer_id, topic_id);
-    struct bytes value;
+    struct bytes value = {0};
     truc_status status = derived_get(derived, txn, TABLE_SEQUENCES, &key, &value);
     return status == TRUC_OK ? decode_sequence(producer_id, topic_id, value, ret_row) : status;
 }

@@ -225,7 +225,7 @@ uint64_t segment_used(const struct segment *segment)
 
 truc_status segment_last_block(struct segment *segment, uint64_t *ret_block, char *why)
 {
-    MDB_txn *txn;
+    MDB_txn *txn = NULL;
     MDB_cursor *cursor = NULL;
     MDB_val key, value;
     truc_status status = segment_begin_read(segment, &txn, why);

@@ -111,14 +111,6 @@ static void memory_access_end(struct block_access *access)
     (void)access;
 }
 
-static void memory_narrow(const struct log *log, uint64_t position, uint64_t *low, uint64_t *high)
-{
-    (void)log;
-    (void)position;
-    (void)low;
-    (void)high;
-}
-
 const struct log_engine log_engine_memory = {
     .name = "memory",
     .open = memory_open,
@@ -128,5 +120,4 @@ const struct log_engine log_engine_memory = {
     .segment_count = memory_segment_count,
     .block = memory_block,
     .access_end = memory_access_end,
-    .narrow = memory_narrow,
 };
