@@ -121,7 +121,7 @@ static void step_memory(truc_client *client, int64_t now_ns)
     memory->failed = status != TRUC_OK;
     if (memory->failed && !client->stopping) {
         memory->dirty = true;
-        memory->save_at_ns = now_ns + 10 * MEMORY_SAVE_INTERVAL_MS * MS;
+        memory->save_at_ns = now_ns + MS * 10 * MEMORY_SAVE_INTERVAL_MS;
         client_wake_at(client, memory->save_at_ns);
     }
 }

@@ -103,7 +103,7 @@ static void on_hello(struct fake_broker *broker, enum fake_deed deed, const stru
     limits.batch_records_max = BATCH_RECORDS_MAX;
     limits.batches_in_flight_max = broker->in_flight_max;
     limits.publish_credit_bytes = broker->credit_bytes;
-    limits.read_credit_bytes_max = 8 * 1024 * 1024;
+    limits.read_credit_bytes_max = UINT64_C(8) * 1024 * 1024;
     limits.readers_max = 16;
     hello.magic = 0x54525543;
     hello.version = 1;
@@ -541,7 +541,7 @@ struct fake_broker *fake_broker_start(void)
     broker->connection = -1;
     broker->batch_bytes_max = BATCH_BYTES_MAX;
     broker->in_flight_max = BATCHES_IN_FLIGHT_MAX;
-    broker->credit_bytes = 8 * 1024 * 1024;
+    broker->credit_bytes = UINT64_C(8) * 1024 * 1024;
     broker->generation = 1;
     broker->damage_position = SIZE_MAX;
     memset(broker->log_id, 0x42, LOG_ID_BYTES);

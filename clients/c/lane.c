@@ -35,7 +35,7 @@ struct lane *lane_lookup(struct truc_producer *producer, const char *topic, size
 static truc_status grow_table(struct truc_producer *producer)
 {
     size_t capacity = producer->lane_capacity == 0 ? FIRST_LANES : producer->lane_capacity * 2;
-    struct lane **lanes = calloc(capacity, sizeof *lanes);
+    struct lane **lanes = calloc(capacity, sizeof(struct lane *));
 
     if (lanes == NULL)
         return TRUC_NO_MEMORY;

@@ -263,6 +263,7 @@ __attribute__((format(printf, 2, 3))) static truc_status refuse(truc_options *op
     va_list arguments;
 
     va_start(arguments, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): clang 14 loses va_start when it inlines this */
     (void)vsnprintf(options->error, sizeof options->error, format, arguments);
     va_end(arguments);
     return TRUC_INVALID_ARGUMENT;

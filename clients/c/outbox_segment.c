@@ -52,14 +52,15 @@ static struct outbox_segment *allocate(uint64_t number, uint32_t size, int fd)
     return segment;
 }
 
-static bool map(struct outbox_segment *segment)
+/* 0 or an errno. */
+static int map(struct outbox_segment *segment)
 {
     void *memory = mmap(NULL, segment->size, PROT_READ | PROT_WRITE, MAP_SHARED, segment->fd, 0);
 
     if (memory == MAP_FAILED)
-        return false;
+        return errno != 0 ? errno : EIO;
     segment->map = memory;
-    return true;
+    return 0;
 }
 
 truc_status outbox_segment_create(int directory, uint64_t number, uint32_t size, const struct outbox_identity *identity,
@@ -78,8 +79,8 @@ truc_status outbox_segment_create(int directory, uint64_t number, uint32_t size,
     if (segment == NULL)
         return TRUC_NO_MEMORY;
     error = posix_fallocate(fd, 0, size);
-    if (error == 0 && !map(segment))
-        error = errno;
+    if (error == 0)
+        error = map(segment);
     if (error != 0)
         goto failed;
     store_u64(segment->map, MAGIC);
@@ -124,7 +125,7 @@ truc_status outbox_segment_open(int directory, uint64_t number, struct outbox_se
     segment = allocate(number, (uint32_t)status.st_size, fd);
     if (segment == NULL)
         return TRUC_NO_MEMORY;
-    if (!map(segment)) {
+    if (map(segment) != 0) {
         outbox_segment_close(segment);
         return TRUC_IO;
     }

@@ -87,7 +87,7 @@ static int produce(const char *url, const char *directory, uint64_t count)
     if (taken == MAP_FAILED || truc_producer_sequence(producer, topic, &next) != TRUC_OK)
         return 2;
     if (next < atomic_load(taken)) {
-        fprintf(stderr, "taken over %llu, known %llu\n", (unsigned long long)atomic_load(taken), (unsigned long long)next);
+        (void)fprintf(stderr, "taken over %llu, known %llu\n", (unsigned long long)atomic_load(taken), (unsigned long long)next);
         return 3;
     }
     for (; next < count; next++) {

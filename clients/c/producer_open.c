@@ -54,7 +54,7 @@ static void fit_to_limits(struct truc_producer *producer)
         largest = limits->frame_bytes_max;
     if (largest > limits->publish_credit_bytes)
         largest = limits->publish_credit_bytes;
-    largest = largest > 2 * BATCH_MARGIN_BYTES ? largest - BATCH_MARGIN_BYTES : largest / 2;
+    largest = largest > (size_t)2 * BATCH_MARGIN_BYTES ? largest - BATCH_MARGIN_BYTES : largest / 2;
     if (settings->batch_bytes > largest)
         settings->batch_bytes = largest;
     if (settings->batch_records > limits->batch_records_max)

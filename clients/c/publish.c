@@ -79,16 +79,13 @@ static truc_status append(struct truc_producer *producer, struct lane *lane, str
 {
     size_t framed = varint_size(input->encoded_size) + input->encoded_size;
     struct record_view parsed;
-    uint8_t id[16];
     uint8_t *at, *record;
     truc_status status = send_batch_reserve(batch, framed, lane->header_bytes + producer->settings.batch_bytes, &at);
 
     if (status != TRUC_OK)
         return status;
-    if (input->needs_id) {
-        uuid7_generate(&producer->uuid, unix_ms(), id);
-        input->view.id = bytes_of(id, sizeof id);
-    }
+    if (input->needs_id)
+        uuid7_generate(&producer->uuid, unix_ms(), input->id);
     record = varint_put(at, input->encoded_size);
     (void)record_encode(&input->view, input->headers, input->header_count, record);
     if (input->needs_parse && record_parse(bytes_of(record, input->encoded_size), &parsed, NULL) != TRUC_OK)

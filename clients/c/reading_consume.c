@@ -126,17 +126,19 @@ static void make_messages(struct truc_reader *reader, struct parcel *parcel, str
     size_t most = left < MESSAGES_AT_ONCE ? (size_t)left : MESSAGES_AT_ONCE;
 
     while (making->status == TRUC_OK && making->count == 0) {
+        struct proven_entry *entry = &parcel->entries[reader->entry_index];
+
         if (maker->entry == NULL) {
             if (reader->entry_index == parcel->entry_count) {
                 making->parcel_done = true;
                 return;
             }
             making->next_position = reader->consumed_position;
-            making->status = begin_entry(reader, &parcel->entries[reader->entry_index], making);
+            making->status = begin_entry(reader, entry, making);
             if (making->status != TRUC_OK)
                 return;
         }
-        making->next_position = maker->entry->position;
+        making->next_position = entry->position;
         making->why = "a record that no record may be";
         making->status = message_maker_next(maker, &reader->filter, most, &making->count);
         if (making->status == TRUC_OK && making->count == 0) {

@@ -2,8 +2,6 @@
 
 #include "proto/utf8.h"
 
-enum { UUID_BYTES = 16 };
-
 static struct bytes text_bytes(truc_text text)
 {
     return bytes_of(text.data, text.size);
@@ -42,7 +40,6 @@ static truc_status read_rare(const truc_record *record, struct record_input *inp
 
 truc_status record_input_read(const truc_record *record, struct record_input *ret_input)
 {
-    static const uint8_t no_id[UUID_BYTES];
     struct record_view *view = &ret_input->view;
     truc_status status;
 
@@ -74,7 +71,7 @@ truc_status record_input_read(const truc_record *record, struct record_input *re
         return status;
     ret_input->needs_id = view->id.size == 0;
     if (ret_input->needs_id)
-        view->id = bytes_of(no_id, UUID_BYTES);
+        view->id = bytes_of(ret_input->id, UUID_BYTES);
     ret_input->encoded_size = record_encoded_size(view, ret_input->headers, ret_input->header_count);
     return ret_input->encoded_size > RECORD_BYTES_MAX ? TRUC_RECORD_TOO_LARGE : TRUC_OK;
 }

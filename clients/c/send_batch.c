@@ -9,7 +9,7 @@
 #include "proto/codec.h"
 #include "proto/record.h"
 
-enum { OPAQUES_FIRST = 16 };
+enum { OPAQUES_FIRST = 16, KEPT_BYTES_LEAST = 65536, KEPT_BYTES_MOST = 1024 * 1024 };
 
 size_t send_batch_headroom(const struct batch_header_fields *widest)
 {
@@ -55,7 +55,7 @@ void send_buffer_unref(struct send_buffer *buffer)
         return;
     client = buffer->client;
     /* Small ones are as cheap from malloc; large ones would cost their page faults again. */
-    if (buffer->capacity < 65536 || buffer->capacity > 1024 * 1024 || client->buffer_count >= SEND_BUFFERS_KEPT) {
+    if (buffer->capacity < KEPT_BYTES_LEAST || buffer->capacity > KEPT_BYTES_MOST || client->buffer_count >= SEND_BUFFERS_KEPT) {
         free(buffer);
         return;
     }

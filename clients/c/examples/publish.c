@@ -15,7 +15,7 @@ static truc_text text(const char *s)
 
 static int fail(const char *what, truc_status status, const char *why)
 {
-    fprintf(stderr, "publish: %s: %s; %s\n", what, why != NULL ? why : truc_status_text(status), truc_status_next(status));
+    (void)fprintf(stderr, "publish: %s: %s; %s\n", what, why != NULL ? why : truc_status_text(status), truc_status_next(status));
     return (int)status;
 }
 
@@ -53,7 +53,8 @@ int main(int argc, char **argv)
     status = truc_publish_wait(producer, "dossier.status.H26.16", &record, 10000, &delivery);
     if (status != TRUC_OK)
         return fail("publish", status, NULL);
-    printf("on disk at position %llu, offset %llu\n", (unsigned long long)delivery.position, (unsigned long long)delivery.offset);
+    (void)printf("on disk at position %llu, offset %llu\n", (unsigned long long)delivery.position,
+                 (unsigned long long)delivery.offset);
 
     (void)truc_producer_close(producer, 1000);
     truc_client_close(client);

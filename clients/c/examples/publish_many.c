@@ -25,14 +25,15 @@ static void on_delivery(void *context, const truc_delivery *deliveries, size_t c
             tally->stored++;
         } else {
             tally->failed++;
-            fprintf(stderr, "record %llu: %s\n", (unsigned long long)deliveries[i].sequence, deliveries[i].why);
+            (void)fprintf(stderr, "record %llu: %s\n", (unsigned long long)deliveries[i].sequence, deliveries[i].why);
         }
     }
 }
 
 static int fail(const char *what, truc_status status, const char *why)
 {
-    fprintf(stderr, "publish_many: %s: %s; %s\n", what, why != NULL ? why : truc_status_text(status), truc_status_next(status));
+    (void)fprintf(stderr, "publish_many: %s: %s; %s\n", what, why != NULL ? why : truc_status_text(status),
+                  truc_status_next(status));
     return (int)status;
 }
 
@@ -64,7 +65,7 @@ int main(int argc, char **argv)
     truc_status status;
 
     if (argc < 3) {
-        fprintf(stderr, "usage: publish_many URL OUTBOX_DIRECTORY [COUNT]\n");
+        (void)fprintf(stderr, "usage: publish_many URL OUTBOX_DIRECTORY [COUNT]\n");
         return TRUC_USAGE;
     }
     status = truc_options_create(&options);
@@ -91,7 +92,7 @@ int main(int argc, char **argv)
     if (status != TRUC_OK)
         return fail("publish", status, NULL);
     (void)truc_producer_close(producer, 1000); /* after it no callback runs any more */
-    printf("began at %llu, stored %llu, failed %llu\n", (unsigned long long)first, tally.stored, tally.failed);
+    (void)printf("began at %llu, stored %llu, failed %llu\n", (unsigned long long)first, tally.stored, tally.failed);
 
     truc_client_close(client);
     truc_options_destroy(options);

@@ -7,7 +7,7 @@
 
 static int fail(const char *what, truc_status status, const char *why)
 {
-    fprintf(stderr, "pull: %s: %s; %s\n", what, why != NULL ? why : truc_status_text(status), truc_status_next(status));
+    (void)fprintf(stderr, "pull: %s: %s; %s\n", what, why != NULL ? why : truc_status_text(status), truc_status_next(status));
     return (int)status;
 }
 
@@ -21,7 +21,7 @@ int main(int argc, char **argv)
     truc_status status;
 
     if (argc < 3) {
-        fprintf(stderr, "usage: pull URL TOPIC [LIMIT]\n");
+        (void)fprintf(stderr, "usage: pull URL TOPIC [LIMIT]\n");
         return TRUC_USAGE;
     }
     status = truc_options_create(&options);
@@ -42,8 +42,8 @@ int main(int argc, char **argv)
 
     /* A message is borrowed until the next pull. At the end there is none, and the status tells why. */
     while ((status = truc_reader_pull(reader, 10000, &message)) == TRUC_OK && message != NULL)
-        printf("offset %llu: %.*s\n", (unsigned long long)message->offset, (int)message->record.data_size,
-               message->record.data_size > 0 ? (const char *)message->record.data : "");
+        (void)printf("offset %llu: %.*s\n", (unsigned long long)message->offset, (int)message->record.data_size,
+                     message->record.data_size > 0 ? (const char *)message->record.data : "");
 
     truc_reader_close(reader);
     truc_client_close(client);

@@ -15,9 +15,9 @@ static truc_status on_message(void *context, const truc_message *messages, size_
     for (size_t i = 0; i < count; i++) {
         const truc_message *message = &messages[i];
 
-        printf("%llu.%u %s %.*s %.*s\n", (unsigned long long)message->position, message->index, message->topic,
-               (int)message->record.key.size, message->record.key.data != NULL ? message->record.key.data : "",
-               (int)message->record.data_size, message->record.data_size > 0 ? (const char *)message->record.data : "");
+        (void)printf("%llu.%u %s %.*s %.*s\n", (unsigned long long)message->position, message->index, message->topic,
+                     (int)message->record.key.size, message->record.key.data != NULL ? message->record.key.data : "",
+                     (int)message->record.data_size, message->record.data_size > 0 ? (const char *)message->record.data : "");
     }
     *total += count;
     return TRUC_OK;
@@ -27,12 +27,13 @@ static void on_end(void *context, truc_status status, const char *why, uint64_t 
 {
     (void)context;
     if (status != TRUC_OK)
-        fprintf(stderr, "read: ended at position %llu: %s; %s\n", (unsigned long long)next_position, why, truc_status_next(status));
+        (void)fprintf(stderr, "read: ended at position %llu: %s; %s\n", (unsigned long long)next_position, why,
+                      truc_status_next(status));
 }
 
 static int fail(const char *what, truc_status status, const char *why)
 {
-    fprintf(stderr, "read: %s: %s; %s\n", what, why != NULL ? why : truc_status_text(status), truc_status_next(status));
+    (void)fprintf(stderr, "read: %s: %s; %s\n", what, why != NULL ? why : truc_status_text(status), truc_status_next(status));
     return (int)status;
 }
 
@@ -46,7 +47,7 @@ int main(int argc, char **argv)
     truc_status status;
 
     if (argc != 3) {
-        fprintf(stderr, "usage: read URL PATTERN\n");
+        (void)fprintf(stderr, "usage: read URL PATTERN\n");
         return TRUC_USAGE;
     }
     status = truc_options_create(&options);
@@ -62,7 +63,7 @@ int main(int argc, char **argv)
         return fail("reader", status, why);
     status = truc_reader_wait(reader, -1);
     truc_reader_close(reader);
-    fprintf(stderr, "%llu records\n", total);
+    (void)fprintf(stderr, "%llu records\n", total);
 
     truc_client_close(client);
     truc_options_destroy(options);
