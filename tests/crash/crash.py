@@ -25,6 +25,7 @@ import wire  # noqa: E402
 
 PRODUCERS = (("plain1", False), ("plain2", False), ("outbox1", True), ("outbox2", True))
 READERS = ("reader1", "reader2")
+FINISH_S, DUMP_S = 60, 180
 RATE = 600  # records a second and producer
 CONFIG = "segment_bytes: 16777216\n"  # segments roll over during the run
 
@@ -49,11 +50,14 @@ class Client:
     def ended(self):
         return self.process.poll() is not None
 
-    def finish(self):
-        """Stops in order; the exit status."""
+    def stop(self):
+        """Asks for an orderly end."""
         self.process.send_signal(signal.SIGTERM)
+
+    def finish(self):
+        """Waits for the end that stop() asked for; the exit status."""
         try:
-            return self.process.wait(timeout=90)
+            return self.process.wait(timeout=FINISH_S)
         except subprocess.TimeoutExpired:
             self.kill()
             return "hangs"
@@ -114,28 +118,49 @@ def wait_for_readers(one, clients):
                 print("crash: %s did not reach position %d" % (client.name, last))
 
 
+def finish_all(one, clients):
+    """Producers deliver what they have, readers see it, all end. Returns what went wrong."""
+    producers = [client for client in clients if client.name not in READERS]
+    for client in producers:
+        client.stop()
+    for client in producers:
+        status = client.finish()
+        if status != 0:
+            return "%s ended with status %s" % (client.name, status)
+    wait_for_readers(one, clients)
+    for client in clients:
+        if client.name in READERS:
+            client.stop()
+            client.finish()
+    return None
+
+
+def read_log(programs, url, path):
+    command = [os.path.join(programs, "truc_ledger"), "dump", "--url", url, "--out", path]
+    try:
+        status = subprocess.run(command, check=False, timeout=DUMP_S).returncode
+    except subprocess.TimeoutExpired:
+        status = "hangs"
+    return None if status == 0 else "the log could not be read: status %s" % status
+
+
 def run(programs, base, options):
     chance = random.Random(options.seed)
     broker.BIN = programs
+    seconds, dump = 0.0, os.path.join(base, "dump")
     with broker.Broker(config=CONFIG) as one:
         clients = start_clients(programs, base, one.url)
-        started = time.monotonic()
-        problem = kill_many(one, clients, options.kills, chance)
-        seconds = time.monotonic() - started
-        if problem is None:
+        try:
+            started = time.monotonic()
+            problem = kill_many(one, clients, options.kills, chance)
+            seconds = time.monotonic() - started
+            problem = problem or finish_all(one, clients) or read_log(programs, one.url, dump)
+        except broker.BrokerFailed as error:
+            problem = "trucd did not start again: %s" % str(error)[-400:]
+        finally:
             for client in clients:
-                if client.name not in READERS:
-                    status = client.finish()
-                    if status != 0:
-                        problem = "%s ended with status %s" % (client.name, status)
-            wait_for_readers(one, clients)
-        for client in clients:
-            if not client.ended():
-                client.finish()
-        dump = os.path.join(base, "dump")
-        read = subprocess.run([os.path.join(programs, "truc_ledger"), "dump", "--url", one.url, "--out", dump], check=False)
-        if read.returncode != 0:
-            problem = problem or "the log could not be read"
+                if not client.ended():
+                    client.kill()
     verdict = judge.Judge(judge.read_dump(dump))
     verdict.log()
     for name, outbox in PRODUCERS:

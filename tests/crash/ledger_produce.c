@@ -43,7 +43,7 @@ static void on_delivery(void *context, const truc_delivery *deliveries, size_t c
         if (d->status != TRUC_OK && d->status != TRUC_DUPLICATE && d->status != TRUC_CLOSED)
             ledger_error(producer->ledger, "%s %" PRIu64 ": %s: %s", d->topic, d->sequence, truc_status_name(d->status), d->why);
         /* What an outbox kept from an earlier process has no opaque of this one; sequences are numbers here. */
-        if (d->opaque != NULL && number != d->sequence + 1)
+        if (d->status == TRUC_OK && d->opaque != NULL && number != d->sequence + 1)
             ledger_error(producer->ledger, "%s: number %" PRIu64 " was delivered as sequence %" PRIu64, d->topic, number - 1,
                          d->sequence);
         size += n > 0 ? (size_t)n : 0;
@@ -153,7 +153,7 @@ int ledger_produce(const struct ledger_options *options)
     int result = 1;
     if (status == TRUC_OK && resume(&producer)) {
         publish_until_stopped(&producer);
-        status = truc_producer_close(producer.handle, 60000);
+        status = truc_producer_close(producer.handle, 30000);
         if (status != TRUC_OK)
             ledger_error(producer.ledger, "not everything was delivered at the end: %s", truc_status_name(status));
         result = status == TRUC_OK && !atomic_load(&producer.failed) ? 0 : 1;
