@@ -57,7 +57,7 @@ static int map(struct outbox_segment *segment)
 {
     void *memory = mmap(NULL, segment->size, PROT_READ | PROT_WRITE, MAP_SHARED, segment->fd, 0);
 
-    if (memory == MAP_FAILED)
+    if (memory == MAP_FAILED || memory == NULL)
         return errno != 0 ? errno : EIO;
     segment->map = memory;
     return 0;
