@@ -52,15 +52,14 @@ static struct outbox_segment *allocate(uint64_t number, uint32_t size, int fd)
     return segment;
 }
 
-/* 0 or an errno. */
-static int map(struct outbox_segment *segment)
+static bool map(struct outbox_segment *segment)
 {
     void *memory = mmap(NULL, segment->size, PROT_READ | PROT_WRITE, MAP_SHARED, segment->fd, 0);
 
     if (memory == MAP_FAILED || memory == NULL)
-        return errno != 0 ? errno : EIO;
+        return false;
     segment->map = memory;
-    return 0;
+    return true;
 }
 
 truc_status outbox_segment_create(int directory, uint64_t number, uint32_t size, const struct outbox_identity *identity,
@@ -79,8 +78,8 @@ truc_status outbox_segment_create(int directory, uint64_t number, uint32_t size,
     if (segment == NULL)
         return TRUC_NO_MEMORY;
     error = posix_fallocate(fd, 0, size);
-    if (error == 0)
-        error = map(segment);
+    if (error == 0 && !map(segment))
+        error = ENOMEM; /* what else could be missing for a file just made */
     if (error != 0)
         goto failed;
     store_u64(segment->map, MAGIC);
@@ -125,9 +124,9 @@ truc_status outbox_segment_open(int directory, uint64_t number, struct outbox_se
     segment = allocate(number, (uint32_t)status.st_size, fd);
     if (segment == NULL)
         return TRUC_NO_MEMORY;
-    if (map(segment) != 0) {
+    if (!map(segment)) {
         outbox_segment_close(segment);
-        return TRUC_IO;
+        return TRUC_NO_MEMORY;
     }
     owner_size = load_u16(segment->map + 48);
     if (load_u64(segment->map) != MAGIC || load_u32(segment->map + 8) != VERSION || load_u32(segment->map + 12) != segment->size ||
