@@ -70,6 +70,7 @@ void ledger_pause(unsigned ms);
 void ledger_set(truc_options *options, const char *name, const char *value);
 
 int ledger_produce(const struct ledger_options *options);
+int ledger_drain(const struct ledger_options *options);
 int ledger_follow(const struct ledger_options *options);
 int ledger_dump(const struct ledger_options *options);
 

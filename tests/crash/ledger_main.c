@@ -1,6 +1,7 @@
 /* truc_ledger: the clients of the crash test. crash.py starts them, kills them, and compares what they wrote down.
  *
  *   truc_ledger produce --url URL --ledger FILE --name NAME [--outbox DIR] [--rate N]
+ *   truc_ledger drain ...    the same, but publishes nothing: what an outbox kept is delivered
  *   truc_ledger follow --url URL --ledger FILE
  *   truc_ledger dump --url URL --out FILE */
 #include "ledger.h"
@@ -84,13 +85,14 @@ int main(int argc, char **argv)
     if (parse(argc, argv, &options)) {
         if (strcmp(argv[1], "produce") == 0 && options.ledger != NULL && options.name != NULL)
             return ledger_produce(&options);
+        if (strcmp(argv[1], "drain") == 0 && options.ledger != NULL && options.name != NULL)
+            return ledger_drain(&options);
         if (strcmp(argv[1], "follow") == 0 && options.ledger != NULL)
             return ledger_follow(&options);
         if (strcmp(argv[1], "dump") == 0 && options.out != NULL)
             return ledger_dump(&options);
     }
-    fprintf(
-        stderr,
-        "usage: truc_ledger produce|follow|dump --url URL [--ledger FILE] [--name NAME] [--outbox DIR] [--rate N] [--out FILE]\n");
+    fprintf(stderr, "usage: truc_ledger produce|drain|follow|dump --url URL [--ledger FILE] [--name NAME] [--outbox DIR] [--rate "
+                    "N] [--out FILE]\n");
     return 2;
 }

@@ -138,7 +138,8 @@ static void publish_until_stopped(struct producer *producer)
     }
 }
 
-int ledger_produce(const struct ledger_options *options)
+/* Opens, which sends what an outbox kept; publishes unless only that is wanted; closes when everything is delivered. */
+static int produce(const struct ledger_options *options, bool publish)
 {
     struct producer producer = {.options = options};
     producer.ledger = ledger_open(options->ledger, &producer.past);
@@ -152,16 +153,27 @@ int ledger_produce(const struct ledger_options *options)
     }
     int result = 1;
     if (status == TRUC_OK && resume(&producer)) {
-        publish_until_stopped(&producer);
+        if (publish)
+            publish_until_stopped(&producer);
         status = truc_producer_close(producer.handle, 30000);
         if (status != TRUC_OK)
             ledger_error(producer.ledger, "not everything was delivered at the end: %s", truc_status_name(status));
         result = status == TRUC_OK && !atomic_load(&producer.failed) ? 0 : 1;
     } else if (ledger_stop) {
-        result = 0; /* stopped before it had begun: nothing is under way */
+        result = 0; /* stopped before it had begun: what is left is left to a drain */
     } else {
         ledger_error(producer.ledger, "could not go on: %s", truc_status_name(status));
     }
     truc_client_close(client);
     return result;
+}
+
+int ledger_produce(const struct ledger_options *options)
+{
+    return produce(options, true);
+}
+
+int ledger_drain(const struct ledger_options *options)
+{
+    return produce(options, false);
 }
