@@ -1,0 +1,180 @@
+/* client_memory_test.c: every allocation of a whole session fails once, one after the other: nothing crashes, hangs, leaks or lies.
+ *
+ * The linker sends malloc and its kin of this program here; NNG's own are not touched, nor are the fake broker's. */
+#undef NDEBUG
+#include "clients/c/client_test_kit.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t size);
+
+static _Atomic long countdown = -1; /* allocations until the one that fails; negative: none does */
+static struct fake_broker *broker;
+
+static bool fails(void)
+{
+    if (broker == NULL || pthread_equal(pthread_self(), broker->thread) || atomic_load(&countdown) < 0)
+        return false;
+    return atomic_fetch_sub(&countdown, 1) == 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    return fails() ? NULL : __real_realloc(memory, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+    return fails() ? NULL : __real_strdup(text);
+}
+
+char *__wrap_strndup(const char *text, size_t size)
+{
+    return fails() ? NULL : __real_strndup(text, size);
+}
+
+/* Only these may be had from lack of memory. */
+static bool acceptable(truc_status status)
+{
+    return status == TRUC_OK || status == TRUC_NO_MEMORY || status == TRUC_INVALID_ARGUMENT;
+}
+
+struct tally {
+    _Atomic uint64_t stored, told, read;
+};
+
+static void on_delivery(void *context, const truc_delivery *deliveries, size_t count)
+{
+    struct tally *tally = context;
+
+    for (size_t i = 0; i < count; i++)
+        tally->stored += deliveries[i].status == TRUC_OK;
+    tally->told += count;
+}
+
+static truc_status on_message(void *context, const truc_message *messages, size_t count)
+{
+    struct tally *tally = context;
+
+    (void)messages;
+    tally->read += count;
+    return TRUC_OK;
+}
+
+static uint64_t publish_some(truc_producer *producer)
+{
+    static const char *const topics[] = {"memory.a", "memory.b", "memory.c"};
+    truc_header header = {{"n", 1}, {"v", 1}};
+    uint64_t taken = 0;
+
+    for (uint64_t i = 0; i < 150; i++) {
+        truc_record record = TRUC_RECORD_INIT;
+        truc_status status;
+
+        record.data = &i;
+        record.data_size = sizeof i;
+        record.headers = &header;
+        record.header_count = i % 2;
+        status = truc_publish(producer, topics[i % 3], &record, NULL);
+        assert_true(acceptable(status));
+        taken += status == TRUC_OK;
+    }
+    return taken;
+}
+
+static void read_back(truc_client *client, struct tally *tally)
+{
+    truc_reader *reader = NULL;
+    truc_status status = truc_reader_open(client, "memory.>", NULL, on_message, NULL, tally, &reader, NULL);
+
+    assert_true(acceptable(status));
+    if (status != TRUC_OK)
+        return;
+    status = truc_reader_wait(reader, WAIT_MS);
+    assert_true(acceptable(status));
+    if (status == TRUC_OK)
+        assert_true(tally->read >= tally->stored);
+    truc_reader_close(reader);
+}
+
+/* A whole session whose allocation number `fail_at` fails; returns how many there were until then. */
+static long session(long fail_at)
+{
+    truc_options *options = kit_options("url", broker->url, "reconnect_min_ms", "1", "connect_timeout_ms", "5000", "codec", "lz4",
+                                        "batch_records", "10", NULL);
+    struct tally tally = {0};
+    truc_client *client = NULL;
+    truc_producer *producer = NULL;
+    uint64_t taken;
+    truc_status status;
+
+    atomic_store(&countdown, fail_at);
+    status = truc_client_open(options, &client, NULL);
+    assert_true(acceptable(status));
+    if (status == TRUC_OK) {
+        status = truc_producer_open(client, options, on_delivery, &tally, &producer, NULL);
+        assert_true(acceptable(status));
+        if (status == TRUC_OK) {
+            taken = publish_some(producer);
+            status = truc_flush(producer, WAIT_MS);
+            assert_true(acceptable(status));
+            (void)truc_producer_close(producer, WAIT_MS);
+            assert_int_equal(tally.told, taken);
+        }
+        read_back(client, &tally);
+        truc_client_close(client);
+    }
+    fail_at -= atomic_exchange(&countdown, -1);
+    truc_options_destroy(options);
+    return fail_at;
+}
+
+static void memory_each_allocation_may_fail(void **state)
+{
+    long allocations;
+
+    (void)state;
+    broker = fake_broker_start();
+    allocations = session(1000000);
+    print_message("%ld allocations\n", allocations);
+    assert_in_range(allocations, 50, 1000);
+    for (long fail_at = 0; fail_at < allocations; fail_at++) {
+        (void)session(fail_at);
+        fake_broker_lock(broker);
+        for (size_t i = 0; i < broker->entry_count; i++)
+            free(broker->entries[i].bytes);
+        broker->entry_count = broker->producer_count = broker->lane_count = broker->topic_count = 0;
+        broker->record_count = 0;
+        memset(broker->lanes, 0, sizeof broker->lanes);
+        memset(broker->topics, 0, sizeof broker->topics);
+        memset(broker->producers, 0, sizeof broker->producers);
+        fake_broker_unlock(broker);
+    }
+    fake_broker_stop(broker);
+    broker = NULL;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_each_allocation_may_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
