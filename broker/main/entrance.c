@@ -8,18 +8,25 @@ static void *on_opened(void *context, uint64_t connection, const char *peer)
 {
     struct broker *broker = context;
     struct session *session = session_create(&broker->mailbox, connection, peer);
-    struct letter *letter = letter_create(CORE_CONNECTED, connection);
-    if (session == NULL || letter == NULL ||
-        getrandom(letter->event.nonce, sizeof letter->event.nonce, 0) != (ssize_t)sizeof letter->event.nonce) {
-        if (session != NULL) {
-            session_unref(session);
-        }
-        letter_free(letter);
-        return NULL;
+    if (session != NULL) {
+        session->context = broker;
     }
-    session->context = broker;
-    session_place(session, letter, true);
     return session;
+}
+
+/* Tells the core of the connection, before anything it says. */
+static bool greet(struct session *session)
+{
+    struct letter *letter = session->greeting;
+    if (letter == NULL) {
+        return true;
+    }
+    if (getrandom(letter->event.nonce, sizeof letter->event.nonce, 0) != (ssize_t)sizeof letter->event.nonce) {
+        return false;
+    }
+    session->greeting = NULL;
+    session_place(session, letter, true);
+    return true;
 }
 
 static bool pass_frame(struct session *session, const struct frame *frame, struct net_buffer *buffer)
@@ -45,7 +52,7 @@ static void on_frame(void *context, const struct frame *frame, struct net_buffer
 {
     struct session *session = context;
     struct broker *broker = session->context;
-    if (!session->broken && !pass_frame(session, frame, buffer)) {
+    if (!session->broken && (!greet(session) || !pass_frame(session, frame, buffer))) {
         session->broken = true; /* no memory: what follows would be out of order */
         net_close_connection(broker->net, session->connection);
     }
@@ -55,8 +62,6 @@ static void on_closed(void *context, truc_status status, const char *why)
 {
     struct session *session = context;
     struct broker *broker = session->context;
-    struct letter *farewell = session->farewell;
-    session->farewell = NULL;
     if (status != TRUC_CLOSED) {
         struct logline line;
         atomic_fetch_add(&broker->faults, 1);
@@ -66,7 +71,11 @@ static void on_closed(void *context, truc_status status, const char *why)
         logline_text(&line, "why", why);
         logline_end(&line);
     }
-    session_place(session, farewell, true);
+    if (session->greeting == NULL) { /* else the core never heard of it */
+        struct letter *letter = session->farewell;
+        session->farewell = NULL;
+        session_place(session, letter, true);
+    }
     session_unref(session);
 }
 

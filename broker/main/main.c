@@ -24,6 +24,7 @@ static void tune_memory(void)
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
     mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
+    mallopt(M_TOP_PAD, 256 * 1024);
 }
 
 /* Signals are read from a descriptor; blocked before any thread starts, so that none gets them. -1: impossible. */

@@ -11,8 +11,11 @@ struct session *session_create(struct mailbox *mailbox, uint64_t connection, con
     if (session == NULL) {
         return NULL;
     }
+    session->greeting = letter_create(CORE_CONNECTED, connection);
     session->farewell = letter_create(CORE_DISCONNECTED, connection);
-    if (session->farewell == NULL) {
+    if (session->greeting == NULL || session->farewell == NULL) {
+        letter_free(session->greeting);
+        letter_free(session->farewell);
         free(session);
         return NULL;
     }
@@ -28,6 +31,7 @@ struct session *session_create(struct mailbox *mailbox, uint64_t connection, con
 void session_unref(struct session *session)
 {
     if (atomic_fetch_sub(&session->refs, 1) == 1) {
+        letter_free(session->greeting);
         letter_free(session->farewell);
         pthread_mutex_destroy(&session->mutex);
         free(session);

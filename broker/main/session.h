@@ -14,7 +14,8 @@ struct session {
     atomic_uint refs; /* net's, and one per letter that is not ready */
     pthread_mutex_t mutex;
     struct letter *first, **last_next;
-    struct letter *farewell; /* made beforehand: that the connection is gone must always reach the core */
+    struct letter *greeting; /* that it is there; sent before its first frame, so that silent connections cost the core nothing */
+    struct letter *farewell; /* that it is gone; made beforehand, for it must always reach the core; NULL: sent */
     bool broken;             /* of net's callback: something was lost, nothing further may pass */
     void *context;
     char peer[64];

@@ -8,17 +8,11 @@
 
 static void receive_done(void *connection);
 
-struct connection *net_connection_create(struct net *net, nng_stream *stream, bool refused)
+struct connection *net_connection_create(struct net *net, nng_stream *stream)
 {
     struct connection *connection = calloc(1, sizeof *connection);
     struct buffer_account *account = buffer_account_create(net->pool, net->options.receive_bytes_max);
-    if (connection == NULL || account == NULL || nng_aio_alloc(&connection->receive_aio, receive_done, connection) != 0 ||
-        nng_aio_alloc(&connection->send_aio, net_connection_send_done, connection) != 0 ||
-        nng_aio_alloc(&connection->try_aio, NULL, NULL) != 0) {
-        if (connection != NULL) {
-            nng_aio_free(connection->receive_aio); /* never used: no callback to wait for */
-            nng_aio_free(connection->send_aio);
-        }
+    if (connection == NULL || account == NULL || nng_aio_alloc(&connection->receive_aio, receive_done, connection) != 0) {
         free(connection);
         buffer_account_unref(account);
         nng_stream_free(stream);
@@ -26,7 +20,6 @@ struct connection *net_connection_create(struct net *net, nng_stream *stream, bo
     }
     connection->net = net;
     connection->stream = stream;
-    connection->refused = refused;
     atomic_init(&connection->refs, 1);
     pthread_mutex_init(&connection->mutex, NULL);
     intake_init(&connection->intake, account, FRAME_BYTES_BEFORE_LOGIN_MAX);

@@ -26,8 +26,9 @@ struct connection {
     struct connection *next_to_push; /* guarded by net->mutex */
     nng_stream *stream;
     nng_aio *receive_aio;
-    nng_aio *send_aio; /* waits until the peer takes more */
-    nng_aio *try_aio;  /* without a callback: completes at once or is taken back, without waking a thread */
+    nng_aio *send_aio; /* waits until the peer takes more; NULL before that happens */
+    nng_aio
+        *try_aio; /* without a callback: completes at once or is taken back, without waking a thread; NULL before the first send */
     void *session;
     struct intake intake; /* of whoever has the receiving side */
     atomic_bool logged_in;
@@ -48,9 +49,9 @@ struct connection {
     char why[96];
 };
 
-/* Takes the stream over, also on failure. refused: tells TOO_MANY and closes. NULL: no memory. */
-struct connection *net_connection_create(struct net *net, nng_stream *stream, bool refused);
-/* Begins: opened is called, receiving posted. After net_table_add; in a callback. */
+/* Takes the stream over, also on failure. NULL: no memory. */
+struct connection *net_connection_create(struct net *net, nng_stream *stream);
+/* Begins: opened is called (or, when refused, TOO_MANY told), receiving posted. After net_table_add; in a callback. */
 void net_connection_start(struct connection *connection);
 /* Frees one that was never added to the table, or is dead and has no other reference (false: try later). Not in a callback. */
 bool net_connection_destroy(struct connection *connection);

@@ -13,10 +13,23 @@ static void set_parts(nng_aio *aio, const struct send_queue *out)
     nng_aio_set_iov(aio, (unsigned)count, iov);
 }
 
+/* A connection that never sends, or never stalls, costs no aio for it (NNG asks the system for random bytes for each). */
+static bool ensure_aio(struct connection *connection, nng_aio **aio, void (*done)(void *context))
+{
+    if (*aio == NULL && nng_aio_alloc(aio, done, connection) != 0) {
+        *aio = NULL;
+        net_connection_end_locked(connection, TRUC_NO_MEMORY, "no memory to send");
+    }
+    return *aio != NULL;
+}
+
 void net_connection_push_locked(struct connection *connection, struct send_segment **done)
 {
     struct send_queue *out = &connection->out;
     while (connection->phase != CONNECTION_ENDED && !connection->send_posted && out->size > 0) {
+        if (!ensure_aio(connection, &connection->try_aio, NULL)) {
+            break;
+        }
         /* An aio without a callback is finished on this thread, or, when the socket takes nothing, is taken back here: the
          * usual answer wakes no thread of NNG's. */
         set_parts(connection->try_aio, out);
@@ -27,12 +40,12 @@ void net_connection_push_locked(struct connection *connection, struct send_segme
         if (failure == 0) {
             send_queue_consume(out, nng_aio_count(connection->try_aio), done);
             atomic_store(&connection->sent_ms, net_now_ms());
-        } else if (failure == NNG_ECANCELED) {
+        } else if (failure != NNG_ECANCELED) {
+            net_connection_end_locked(connection, TRUC_CLOSED, "the peer closed while being sent to");
+        } else if (ensure_aio(connection, &connection->send_aio, net_connection_send_done)) {
             connection->send_posted = true;
             set_parts(connection->send_aio, out);
             nng_stream_send(connection->stream, connection->send_aio);
-        } else {
-            net_connection_end_locked(connection, TRUC_CLOSED, "the peer closed while being sent to");
         }
     }
     if (connection->phase == CONNECTION_CLOSING && out->size == 0 && connection->linger_ms == 0) {

@@ -6,7 +6,7 @@
 
 #include "broker/net/connection.h"
 
-static void accept_done(void *listener);
+static void accept_done(void *acceptor);
 
 static bool host_is_loopback(const char *host)
 {
@@ -94,11 +94,15 @@ truc_status listener_create(struct net *net, const char *url, struct listener **
         return status;
     }
     struct listener *listener = calloc(1, sizeof *listener);
-    int failure = listener == NULL ? NNG_ENOMEM : nng_aio_alloc(&listener->accept_aio, accept_done, listener);
+    int failure = listener == NULL ? NNG_ENOMEM : 0;
     if (failure == 0) {
         listener->net = net;
         listener->reported_ms = INT64_MIN / 2;
         failure = nng_stream_listener_alloc(&listener->stream_listener, url);
+    }
+    for (int i = 0; i < NET_ACCEPTORS && failure == 0; i++) {
+        listener->acceptors[i] = (struct acceptor){.listener = listener, .idle = true};
+        failure = nng_aio_alloc(&listener->acceptors[i].aio, accept_done, &listener->acceptors[i]);
     }
     if (failure == 0 && tcp) {
         failure = nng_stream_listener_set_bool(listener->stream_listener, NNG_OPT_TCP_NODELAY, true);
@@ -134,16 +138,25 @@ done:
     return status;
 }
 
+void listener_stop(struct listener *listener)
+{
+    if (listener->stream_listener != NULL) {
+        nng_stream_listener_close(listener->stream_listener);
+    }
+    for (int i = 0; i < NET_ACCEPTORS; i++) {
+        nng_aio_stop(listener->acceptors[i].aio);
+    }
+}
+
 void listener_destroy(struct listener *listener)
 {
     if (listener == NULL) {
         return;
     }
-    if (listener->stream_listener != NULL) {
-        nng_stream_listener_close(listener->stream_listener);
+    listener_stop(listener);
+    for (int i = 0; i < NET_ACCEPTORS; i++) {
+        nng_aio_free(listener->acceptors[i].aio);
     }
-    nng_aio_stop(listener->accept_aio); /* waits for the callback: nothing uses the listener any more */
-    nng_aio_free(listener->accept_aio);
     if (listener->stream_listener != NULL) {
         nng_stream_listener_free(listener->stream_listener);
     }
@@ -153,16 +166,28 @@ void listener_destroy(struct listener *listener)
 
 void listener_accept(struct listener *listener)
 {
-    nng_stream_listener_accept(listener->stream_listener, listener->accept_aio);
+    struct net *net = listener->net;
+    for (int i = 0; i < NET_ACCEPTORS; i++) {
+        struct acceptor *acceptor = &listener->acceptors[i];
+        pthread_mutex_lock(&net->mutex);
+        bool idle = acceptor->idle;
+        acceptor->idle = false;
+        pthread_mutex_unlock(&net->mutex);
+        if (idle) {
+            nng_stream_listener_accept(listener->stream_listener, acceptor->aio);
+        }
+    }
 }
 
-static void accept_failed(struct listener *listener, int failure)
+static void accept_failed(struct acceptor *acceptor, int failure)
 {
+    struct listener *listener = acceptor->listener;
     struct net *net = listener->net;
     int64_t now = net_now_ms();
     bool report = false;
     uint64_t suppressed = 0;
     pthread_mutex_lock(&net->mutex);
+    acceptor->idle = true;
     listener->retry_ms = now + NET_ACCEPT_RETRY_MS;
     if (now - listener->reported_ms >= NET_ACCEPT_REPORT_MS) {
         report = true;
@@ -181,12 +206,11 @@ static void accept_failed(struct listener *listener, int failure)
 
 static void accepted(struct net *net, nng_stream *stream)
 {
-    bool refused = atomic_load(&net->connection_count) >= net->options.connections_max;
-    struct connection *connection = net_connection_create(net, stream, refused);
+    struct connection *connection = net_connection_create(net, stream);
     if (connection == NULL) {
         return;
     }
-    if (net_table_add(net, connection, refused)) {
+    if (net_table_add(net, connection)) {
         net_connection_start(connection);
     } else {
         net_connection_destroy(connection); /* its aios were never used: nothing to wait for */
@@ -195,18 +219,19 @@ static void accepted(struct net *net, nng_stream *stream)
 
 static void accept_done(void *context)
 {
-    struct listener *listener = context;
-    int failure = nng_aio_result(listener->accept_aio);
+    struct acceptor *acceptor = context;
+    struct listener *listener = acceptor->listener;
+    int failure = nng_aio_result(acceptor->aio);
     if (failure == NNG_ECLOSED || failure == NNG_ECANCELED || !atomic_load(&listener->net->accepting)) {
         if (failure == 0) {
-            nng_stream_free(nng_aio_get_output(listener->accept_aio, 0));
+            nng_stream_free(nng_aio_get_output(acceptor->aio, 0));
         }
         return;
     }
     if (failure != 0) {
-        accept_failed(listener, failure);
+        accept_failed(acceptor, failure);
         return;
     }
-    accepted(listener->net, nng_aio_get_output(listener->accept_aio, 0));
-    listener_accept(listener);
+    accepted(listener->net, nng_aio_get_output(acceptor->aio, 0));
+    nng_stream_listener_accept(listener->stream_listener, acceptor->aio);
 }

@@ -180,7 +180,7 @@ void net_shutdown(struct net *net, uint32_t grace_ms)
     enum { PATIENCE_MS = 60000 };
     net_stop_accepting(net);
     for (struct listener *listener = net->listeners; listener != NULL; listener = listener->next) {
-        nng_aio_stop(listener->accept_aio); /* from here on no connection is added */
+        listener_stop(listener); /* from here on no connection is added */
     }
     end_all(net, false);
     if (!wait_emptied(net, grace_ms)) {

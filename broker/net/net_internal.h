@@ -20,17 +20,24 @@ enum {
     NET_ACCEPT_REPORT_MS = 60000,
     NET_HUNGRY_STALL_MS = 5000,       /* instead of the stall timeout for a frame begun, while others wait for memory */
     NET_SEND_LARGE_BYTES = 64 * 1024, /* a payload that the sender's thread writes */
-    NET_SLOT_BITS = 17                /* of a connection's number; the rest counts up */
+    NET_ACCEPTORS = 16,
+    NET_SLOT_BITS = 17 /* of a connection's number; the rest counts up */
 };
 
 struct connection;
+
+struct acceptor {
+    struct listener *listener;
+    nng_aio *aio;
+    bool idle; /* after a failure, until tried again; guarded by net->mutex */
+};
 
 struct listener {
     struct listener *next;
     struct net *net;
     nng_stream_listener *stream_listener;
-    nng_aio *accept_aio;
-    char *url; /* as it listens */
+    struct acceptor acceptors[NET_ACCEPTORS]; /* NNG's backlog is 128: a burst must not wait for one callback after the other */
+    char *url;                                /* as it listens */
     /* guarded by net->mutex */
     int64_t retry_ms; /* 0, or when to accept again */
     int64_t reported_ms;
@@ -71,8 +78,9 @@ static inline int64_t net_now_ms(void)
 
 /* table.c */
 
-/* Gives the connection a number and a slot; false when there is none (the connection is then the caller's to free). */
-bool net_table_add(struct net *net, struct connection *connection, bool refused);
+/* Gives the connection a number and a slot, and decides whether it is one too many (refused); false when there is no slot either
+ * (the connection is then the caller's to free). */
+bool net_table_add(struct net *net, struct connection *connection);
 void net_table_remove(struct net *net, struct connection *connection);
 /* NULL when it is gone; else with a reference. */
 struct connection *net_table_find(const struct net *net, uint64_t number);
@@ -81,7 +89,10 @@ struct connection *net_table_at(struct net *net, uint32_t slot);
 
 /* listener.c */
 truc_status listener_create(struct net *net, const char *url, struct listener **ret_listener, char *why);
+/* Accepts with whatever is idle. */
 void listener_accept(struct listener *listener);
+/* Accepts no more; waits for callbacks: from then on no connection is added. Not from a callback. */
+void listener_stop(struct listener *listener);
 void listener_destroy(struct listener *listener); /* not from a callback */
 
 /* keeper.c */

@@ -5,15 +5,17 @@
 
 _Static_assert(NET_CONNECTIONS_MAX + NET_REFUSALS_MAX <= 1 << NET_SLOT_BITS, "a slot's index fits into a number");
 
-bool net_table_add(struct net *net, struct connection *connection, bool refused)
+bool net_table_add(struct net *net, struct connection *connection)
 {
     bool added = false;
     pthread_mutex_lock(&net->mutex);
+    bool refused = atomic_load(&net->connection_count) >= net->options.connections_max;
     if (atomic_load(&net->accepting) && net->slots_used < net->slot_count && (!refused || net->refusal_count < NET_REFUSALS_MAX)) {
         uint32_t slot = net->slots_free[net->slot_count - ++net->slots_used];
         assert(net->slots[slot] == NULL);
         net->slots[slot] = connection;
         connection->slot = slot;
+        connection->refused = refused;
         if (slot >= atomic_load(&net->slot_high)) {
             atomic_store(&net->slot_high, slot + 1);
         }
