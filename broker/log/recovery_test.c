@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "broker/log/lmdb/segment.h"
+#include "broker/log/lmdb/sound.h"
 #include "broker/log/log_test_kit.h"
 #include "broker/log/verify.h"
 
@@ -408,6 +410,16 @@ static void second_opener_is_refused(void **state)
     kit_remove(directory);
 }
 
+/* What is sound is found so: else every start would make it anew. */
+static void check_sound(const char *directory)
+{
+    char why[LOG_WHY_BYTES] = "";
+    uint64_t bytes = 0;
+    const char *path = path_in(directory, "derived.mdb");
+    assert_int_equal(segment_check_file(path, &bytes, why), TRUC_OK);
+    assert_int_equal(sound_check(path, bytes, why), TRUC_OK);
+}
+
 static void many_runs_are_merged_and_still_found(void **state)
 {
     (void)state;
@@ -423,11 +435,13 @@ static void many_runs_are_merged_and_still_found(void **state)
     fill(&maker, 1000, 100);
     check_reading(log, &maker);
     log_close(log);
+    check_sound(directory);
     struct rows rows;
     log = open_log(directory, &rows);
     check_rows(&rows, &maker);
     check_reading(log, &maker);
     log_close(log);
+    check_sound(directory);
     maker_fini(&maker);
     kit_remove(directory);
 }

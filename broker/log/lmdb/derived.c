@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "broker/log/lmdb/segment.h"
+#include "broker/log/lmdb/sound.h"
 
 enum { SEAL_BYTES = 8, READERS_MAX = 256, FORMAT_VERSION = 1, MARK_BYTES = 4 + LOG_ID_BYTES + 8 * 8 + DIGEST_BYTES };
 #define MAP_BYTES ((size_t)1 << 38) /* of address space only: the file has the size that it needs */
@@ -33,7 +34,8 @@ static int open_tables(struct derived *derived)
 truc_status derived_open(const char *path, struct derived **ret_derived, char *why)
 {
     uint64_t file_bytes;
-    if (access(path, F_OK) == 0 && segment_check_file(path, &file_bytes, why) != TRUC_OK) {
+    if (access(path, F_OK) == 0 &&
+        (segment_check_file(path, &file_bytes, why) != TRUC_OK || sound_check(path, file_bytes, why) != TRUC_OK)) {
         return TRUC_DAMAGED;
     }
     struct derived *derived = calloc(1, sizeof *derived);
