@@ -15,11 +15,13 @@ char *__real_strdup(const char *text);
 char *__real_strndup(const char *text, size_t size);
 
 static _Atomic long countdown = -1; /* allocations until the one that fails; negative: none does */
-static struct fake_broker *broker;
+static struct fake_broker *_Atomic broker;
 
 static bool fails(void)
 {
-    if (broker == NULL || pthread_equal(pthread_self(), broker->thread) || atomic_load(&countdown) < 0)
+    struct fake_broker *exempt = atomic_load(&broker);
+
+    if (exempt == NULL || pthread_equal(pthread_self(), exempt->thread) || atomic_load(&countdown) < 0)
         return false;
     return atomic_fetch_sub(&countdown, 1) == 0;
 }
