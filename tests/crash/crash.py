@@ -178,7 +178,8 @@ def run(programs, base, options):
     good = verdict.verdict() and problem is None and verdict.acknowledged > 0
     if problem:
         print("crash: " + problem)
-    print("crash: %d kills in %.0f s, seed %d, %d records stored, %d acknowledged, %d accepted by outboxes, %d seen by readers: %s: %s"
+    print("crash: %d kills in %.0f s, seed %d, %d records stored, %d acknowledged, %d accepted by outboxes, %d seen by readers: "
+          "%s: %s"
           % (options.kills, seconds, options.seed, len(verdict.records), verdict.acknowledged, verdict.accepted, verdict.seen,
              verdict.counts(), "PASS" if good else "FAIL"))
     return good

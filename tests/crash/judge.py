@@ -127,7 +127,8 @@ class Judge:
                 if (r.topic, str(r.offset), r.hash) != (words[3], words[4], words[5]):
                     self.wrong("misread", "%s saw position %s index %s otherwise", name, words[1], words[2])
                 if expected is None and (r.index != 0 or at > ended):
-                    self.wrong("misread", "%s began at position %d index %d after having seen up to %d", name, r.position, r.index, ended)
+                    self.wrong("misread", "%s began at position %d index %d, having seen %d records", name, r.position, r.index,
+                               ended)
                 elif expected is not None and at != expected:
                     self.wrong("misread", "%s saw position %d index %d out of turn", name, r.position, r.index)
                 expected = at + 1

@@ -24,12 +24,13 @@ class BrokerFailed(Exception):
 class Broker:
     """Use as a context manager. url is where it listens; log() is everything it said on stderr so far."""
 
-    def __init__(self, directory=None, listen="tcp://127.0.0.1:0", config="", preload=None, environment=None, arguments=(), wrapper=(),
-                 limits=()):
+    def __init__(self, directory=None, listen="tcp://127.0.0.1:0", config="", preload=None, environment=None, arguments=(),
+                 wrapper=(), limits=()):
         self.base = tempfile.mkdtemp(prefix="truc-it-")
         self.directory = directory or os.path.join(self.base, "data")
         self.listen, self.config, self.preload = listen, config, preload
-        self.environment, self.arguments, self.wrapper, self.limits = dict(environment or {}), list(arguments), list(wrapper), limits
+        self.environment, self.arguments = dict(environment or {}), list(arguments)
+        self.wrapper, self.limits = list(wrapper), limits
         self.process = None
         self.url = None
         self.starts = 0

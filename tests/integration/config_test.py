@@ -51,7 +51,8 @@ class ConfigTest(unittest.TestCase):
                 self.assertEqual(len(again.read_all()), 1)
 
     def test_unknown_option_is_a_usage_error(self):
-        done = subprocess.run([os.path.join(broker.BIN, "trucd"), "--no-such-option"], capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run([os.path.join(broker.BIN, "trucd"), "--no-such-option"], capture_output=True, text=True,
+                              check=False, timeout=30)
         self.assertEqual(done.returncode, 2)
         self.assertIn("no-such-option", done.stderr)
 

@@ -24,7 +24,8 @@ class DamageTest(unittest.TestCase):
         with wire.Client(self.broker.url) as client:
             producer = client.open_producer(name)
             for number in range(count):
-                producer.publish("damage.t%d" % (number % topics), [wire.record(b"%06d" % number + os.urandom(size)) for _ in range(2)])
+                records = [wire.record(b"%06d" % number + os.urandom(size)) for _ in range(2)]
+                producer.publish("damage.t%d" % (number % topics), records)
 
     def everything(self, pattern="damage.>", **options):
         with wire.Client(self.broker.url) as client:
@@ -58,7 +59,8 @@ class DamageTest(unittest.TestCase):
                 client.read_all(victim.topic)
             self.assertEqual(caught.exception.status, wire.DAMAGED)
             self.assertIn(str(victim.position), caught.exception.message)
-            self.assertEqual(caught.exception.entries, [e for e in whole if e.topic == victim.topic and e.position < victim.position])
+            before = [e for e in whole if e.topic == victim.topic and e.position < victim.position]
+            self.assertEqual(caught.exception.entries, before)
             beyond = client.read_all(victim.topic, from_position=victim.position + 1)
             self.assertEqual(beyond, [e for e in whole if e.topic == victim.topic and e.position > victim.position])
             for topic in sorted({e.topic for e in whole} - {victim.topic}):

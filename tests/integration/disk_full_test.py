@@ -11,7 +11,8 @@ SIZE = 256 << 20
 
 
 def can_mount():
-    return subprocess.run(["unshare", "-rm", "sh", "-c", "mount -t tmpfs tmpfs /mnt"], stderr=subprocess.DEVNULL, check=False).returncode == 0
+    command = ["unshare", "-rm", "sh", "-c", "mount -t tmpfs tmpfs /mnt"]
+    return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 @unittest.skipUnless(can_mount(), "a mount namespace is not allowed here")
@@ -69,7 +70,8 @@ class DiskFullTest(unittest.TestCase):
             producer = client.open_producer("full")
             stored, _ = self.publish_until_full(client, producer)
         # The name space, and with it the small disk, lives as long as this shell.
-        with subprocess.Popen(["nsenter", "-t", str(self.broker.pid), "-U", "-m", "--preserve-credentials", "sleep", "600"]) as holder:
+        hold = ["nsenter", "-t", str(self.broker.pid), "-U", "-m", "--preserve-credentials", "sleep", "600"]
+        with subprocess.Popen(hold) as holder:
             try:
                 broker.eventually(lambda: os.path.exists("/proc/%d/root%s/data" % (holder.pid, self.place)))
                 self.broker.kill()

@@ -58,7 +58,8 @@ class FramesTest(hostile.BrokerTest):
         with wire.Client(self.broker.url, login=False) as client:
             client.ask(wire.HELLO, wire.hello_header())
             with self.assertRaises(wire.Refused) as caught:
-                client.ask(wire.LOGIN, wire.field_bytes(1, "none") + wire.field_bytes(2, "no such/agency") + wire.field_bytes(3, "x"))
+                client.ask(wire.LOGIN, wire.field_bytes(1, "none") + wire.field_bytes(2, "no such/agency")
+                           + wire.field_bytes(3, "x"))
             self.assertEqual(caught.exception.status, wire.BAD_SOURCE)
 
     def test_malformed_headers_are_refused(self):
@@ -66,7 +67,8 @@ class FramesTest(hostile.BrokerTest):
         for _ in range(40):
             deep = wire.field_bytes(2, deep or b"\x08\x01")
         twice = wire.field_bytes(1, "a.b") + wire.field_bytes(1, "c.d")
-        for header in (b"\xff" * 30, b"\x0a\xff\xff\xff\xff\x0f", deep, twice, wire.field_bytes(1, b"\xc3\x28"), b"\x08\x01" * 5000):
+        for header in (b"\xff" * 30, b"\x0a\xff\xff\xff\xff\x0f", deep, twice, wire.field_bytes(1, b"\xc3\x28"),
+                       b"\x08\x01" * 5000):
             with self.subTest(header=header[:16]):
                 self.assert_refused(wire.frame(wire.READ, 3, header), (wire.PROTOCOL, wire.BAD_PATTERN))
 
@@ -111,7 +113,8 @@ class FramesTest(hostile.BrokerTest):
     def test_flipped_bits_in_good_frames_never_stop_the_broker(self):
         chance = random.Random(2027)
         good = bytearray(wire.frame(wire.HELLO, 1, wire.hello_header())
-                         + wire.frame(wire.LOGIN, 2, wire.field_bytes(1, "none") + wire.field_bytes(2, "local") + wire.field_bytes(3, "x"))
+                         + wire.frame(wire.LOGIN, 2, wire.field_bytes(1, "none") + wire.field_bytes(2, "local")
+                                      + wire.field_bytes(3, "x"))
                          + wire.frame(wire.PRODUCER_OPEN, 3, wire.field_bytes(1, "flips"))
                          + wire.frame(wire.PUBLISH, 4, b"", wire.batch("flip.here", 1, 1, 0, [wire.record(b"x" * 50)])))
         for _ in range(200):

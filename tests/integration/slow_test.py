@@ -67,7 +67,8 @@ class SlowTest(hostile.BrokerTest):
             deaf.sock.settimeout(1.0)
             try:
                 for number in range(20000):
-                    deaf.sock.sendall(wire.frame(wire.PUBLISH, number + 100, b"", producer.batch("deaf.topic", [wire.record(b"x")])))
+                    encoded = producer.batch("deaf.topic", [wire.record(b"x")])
+                    deaf.sock.sendall(wire.frame(wire.PUBLISH, number + 100, b"", encoded))
             except (TimeoutError, OSError):
                 pass
             self.assert_served()

@@ -106,7 +106,10 @@ def set_stop(path, value):
 
 
 def kill(one, stop):
-    """As kill -9, but never between a write and its line in the trace (recorder.c). A broker at rest makes no calls: then -9 is as good."""
+    """As kill -9, but never between a write and its line in the trace (recorder.c).
+
+    A broker at rest makes no calls: then -9 is as good.
+    """
     set_stop(stop, 1)
     broker.eventually(lambda: one.process.poll() is not None, timeout=1.0)
     one.kill()

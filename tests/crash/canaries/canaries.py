@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Builds trucd with one seeded bug at a time and shows which checker catches it. A checker that passes all of them is worth nothing.
+"""Builds trucd with one seeded bug at a time and shows which checker catches it. A checker that
+passes all of them is worth nothing.
 
   canaries.py [NAME...]
 
@@ -13,6 +14,8 @@ import sys
 import tempfile
 
 TOP = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".."))
+
+TARGETS = ["trucd", "truc_ledger", "truc_powercut", "truc_recorder", "truc_flip"]
 
 CRASH = ("crash", ["python3", "-B", "tests/crash/crash.py", "--kills", "40", "--seed", "11"])
 POWERCUT = ("powercut", ["python3", "-B", "tests/powercut/powercut.py", "--states", "300", "--seed", "11"])
@@ -36,8 +39,8 @@ def build(name):
     log = directory + ".log"
     os.makedirs(os.path.dirname(log), exist_ok=True)
     with open(log, "wb") as out:
-        for command in (["cmake", "-S", TOP, "-B", directory, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DTRUC_CANARY=" + name],
-                        ["cmake", "--build", directory, "--target", "trucd", "truc_ledger", "truc_powercut", "truc_recorder", "truc_flip"]):
+        for command in (["cmake", "-S", TOP, "-B", directory, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DTRUC_TESTS=ON",
+                         "-DTRUC_CANARY=" + name], ["cmake", "--build", directory, "--target"] + TARGETS):
             if subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False).returncode != 0:
                 sys.exit("canaries: the build of %s failed: %s" % (name, log))
     return os.path.join(directory, "bin")
