@@ -129,18 +129,19 @@ def finish_all(one, clients):
     producers = [client for client in clients if client.name not in READERS]
     for client in producers:
         client.stop()
+    problem = None
     for client in producers:
         status = client.finish()
         if status in (0, -signal.SIGTERM):  # stopped before it had a handler
             status = client.drain()
         if status != 0:
-            return "%s ended with status %s" % (client.name, status)
+            problem = problem or "%s ended with status %s" % (client.name, status)
     wait_for_readers(one, clients)
     for client in clients:
         if client.name in READERS:
             client.stop()
             client.finish()
-    return None
+    return problem
 
 
 def read_log(programs, url, path):
@@ -162,7 +163,10 @@ def run(programs, base, options):
             started = time.monotonic()
             problem = kill_many(one, clients, options.kills, chance)
             seconds = time.monotonic() - started
-            problem = problem or finish_all(one, clients) or read_log(programs, one.url, dump)
+            # Whatever happened, what is in the log says more than a process that ended.
+            unfinished = finish_all(one, clients)
+            unread = read_log(programs, one.url, dump)
+            problem = problem or unfinished or unread
         except broker.BrokerFailed as error:
             problem = "trucd did not start again: %s" % str(error)[-400:]
         finally:
