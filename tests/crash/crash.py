@@ -164,15 +164,23 @@ def run(programs, base, options):
             problem = kill_many(one, clients, options.kills, chance)
             seconds = time.monotonic() - started
             # Whatever happened, what is in the log says more than a process that ended.
+            if one.process.poll() is not None:
+                problem = problem or "trucd ended: %s" % one.log()[-400:]
+                one.restart()
             unfinished = finish_all(one, clients)
             unread = read_log(programs, one.url, dump)
             problem = problem or unfinished or unread
         except broker.BrokerFailed as error:
             problem = "trucd did not start again: %s" % str(error)[-400:]
+        except OSError as error:
+            problem = "trucd cannot be reached any more: %s\n%s" % (error, one.log()[-400:])
         finally:
             for client in clients:
                 if not client.ended():
                     client.kill()
+    if not os.path.exists(dump):
+        print("crash: %s\ncrash: %d kills, seed %d: the log was not read: FAIL" % (problem, options.kills, options.seed))
+        return False
     verdict = judge.Judge(judge.read_dump(dump))
     verdict.log()
     for name, outbox in PRODUCERS:
