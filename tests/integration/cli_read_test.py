@@ -182,17 +182,22 @@ class VerifyTest(unittest.TestCase):
 
     @staticmethod
     def damage(directory, needle):
-        """Flips one bit of the first place where the needle is stored."""
+        """Flips one bit where the needle is stored first, and in stale copies of it that LMDB may have left in the file."""
         for folder, _, names in sorted(os.walk(directory)):
             for name in sorted(names):
                 path = os.path.join(folder, name)
                 with open(path, "r+b") as file:
                     content = file.read()
-                    at = content.find(needle)
-                    if at >= 0:
+                    wide = content.find(needle)
+                    if wide < 0:
+                        continue
+                    needle = content[wide:wide + 256]  # of one batch only, with its neighbourhood
+                    at = wide
+                    while at >= 0:
                         file.seek(at)
                         file.write(bytes([content[at] ^ 1]))
-                        return path
+                        at = content.find(needle, at + 1)
+                    return path
         raise AssertionError("the records are nowhere in %s" % directory)
 
     def test_not_a_log_is_not_found(self):
