@@ -26,11 +26,11 @@ enum evidence { EVIDENCE_UNSPECIFIED = 0, EVIDENCE_RECORD = 1, EVIDENCE_BATCH = 
 
 /* A parsed batch; everything borrowed from the bytes. */
 struct batch_view {
-    struct bytes encoded;   /* the whole batch */
-    struct bytes header;    /* immutable header as received */
+    struct bytes encoded; /* the whole batch */
+    struct bytes header;  /* immutable header as received */
     struct bytes signature;
-    struct bytes stored;    /* payload under the codec */
-    const uint8_t *seed;    /* SALT_SEED_BYTES */
+    struct bytes stored; /* payload under the codec */
+    const uint8_t *seed; /* SALT_SEED_BYTES */
     enum codec codec;
     uint32_t raw_size;
     /* from the immutable header */

@@ -36,8 +36,8 @@ struct delta_producer {
     uint64_t producer_id; /* dense from 1 */
     uint32_t epoch;       /* from 1 */
     bool named;
-    struct bytes scope;   /* AGENCY/SYSTEM */
-    struct bytes name;    /* empty when not named */
+    struct bytes scope; /* AGENCY/SYSTEM */
+    struct bytes name;  /* empty when not named */
 };
 struct delta_clock {
     int64_t expected_ns, found_ns;
@@ -72,7 +72,7 @@ struct topic_row {
     uint8_t last_leaf_hash[DIGEST_BYTES];
     uint64_t first_position, last_position; /* meaningless while entry_count is 0 */
     int64_t created_ns, last_append_ns;
-    uint64_t bytes;                          /* of batches as stored */
+    uint64_t bytes; /* of batches as stored */
     uint64_t entry_count;
 };
 struct producer_row {
@@ -89,7 +89,7 @@ struct sequence_row {
     uint64_t producer_id;
     uint32_t topic_id;
     uint64_t next_sequence;
-    uint32_t result_count;                   /* the last ones, oldest first; their sequences end at next_sequence */
+    uint32_t result_count; /* the last ones, oldest first; their sequences end at next_sequence */
     struct batch_result results[BATCHES_IN_FLIGHT_MAX];
 };
 

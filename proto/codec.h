@@ -7,7 +7,7 @@
 
 enum codec { CODEC_NONE = 0, CODEC_LZ4 = 1, CODEC_ZSTD = 2, CODEC_COUNT };
 
-const char *codec_name(enum codec codec);                       /* "none", "lz4", "zstd" */
+const char *codec_name(enum codec codec); /* "none", "lz4", "zstd" */
 bool codec_find(const char *name, enum codec *ret_codec);
 
 /* Largest stored size for raw bytes. */

@@ -23,7 +23,7 @@ struct entry_fields {
 };
 
 struct entry_view {
-    uint32_t entry_size;      /* with directory */
+    uint32_t entry_size; /* with directory */
     struct entry_fields fields;
     struct bytes leaf, batch; /* borrowed */
     struct bytes directory;   /* empty in what a reader gets */

@@ -26,7 +26,10 @@ struct leaf {
     struct bytes topic; /* borrowed */
 };
 
-static inline size_t leaf_size(size_t topic_size) { return LEAF_FIXED_BYTES + topic_size; }
+static inline size_t leaf_size(size_t topic_size)
+{
+    return LEAF_FIXED_BYTES + topic_size;
+}
 
 /* Writes leaf_size(leaf->topic.size) bytes. */
 void leaf_write(const struct leaf *leaf, uint8_t *out);

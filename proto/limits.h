@@ -16,17 +16,17 @@ enum {
     RECORD_ID_BYTES_MAX = 64,
     RECORD_KEY_BYTES_MAX = 255,
     RECORD_TYPE_BYTES_MAX = 255,
-    RECORD_TEXT_BYTES_MAX = 1024,        /* content_type, schema, correlation_id, traceparent, a header's name or value */
+    RECORD_TEXT_BYTES_MAX = 1024, /* content_type, schema, correlation_id, traceparent, a header's name or value */
     RECORD_HEADERS_MAX = 64,
-    RECORD_BYTES_DEFAULT = 1024 * 1024,  /* whole record as encoded */
+    RECORD_BYTES_DEFAULT = 1024 * 1024, /* whole record as encoded */
     RECORD_BYTES_MAX = 8 * 1024 * 1024,
 
     BATCH_HEADER_BYTES_MAX = 2048,
     BATCH_RECORDS_MAX = 65535,
-    BATCH_RAW_BYTES_MAX = RECORD_BYTES_MAX + 64 * 1024,  /* payload, uncompressed */
-    BATCH_BYTES_MAX = BATCH_RAW_BYTES_MAX + 64 * 1024,   /* everything */
-    BATCH_RATIO_MAX = 1024,              /* raw bytes per stored byte, above 64 KiB raw */
-    BATCHES_IN_FLIGHT_MAX = 16,          /* W: unacknowledged batches per producer and topic; results remembered */
+    BATCH_RAW_BYTES_MAX = RECORD_BYTES_MAX + 64 * 1024, /* payload, uncompressed */
+    BATCH_BYTES_MAX = BATCH_RAW_BYTES_MAX + 64 * 1024,  /* everything */
+    BATCH_RATIO_MAX = 1024,                             /* raw bytes per stored byte, above 64 KiB raw */
+    BATCHES_IN_FLIGHT_MAX = 16,                         /* W: unacknowledged batches per producer and topic; results remembered */
 
     FRAME_PREFIX_BYTES = 16,
     FRAME_HEADER_BYTES_MAX = 60 * 1024,

@@ -64,7 +64,8 @@ truc_status environment_measure(const char *directory, struct environment *ret_e
     struct payload_ring ring;
     char path[4096];
     read_cpu(environment.cpu);
-    snprintf(environment.kernel, sizeof environment.kernel, "%.60s %.60s", uname(&system) == 0 ? system.sysname : "unknown", system.release);
+    snprintf(environment.kernel, sizeof environment.kernel, "%.60s %.60s", uname(&system) == 0 ? system.sysname : "unknown",
+             system.release);
     snprintf(path, sizeof path, "%.4000s/truc-bench-XXXXXX", directory);
     int file = mkostemp(path, O_CLOEXEC);
     if (file < 0) {

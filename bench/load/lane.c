@@ -9,8 +9,14 @@ enum { FLUSH_MS = 120000, CLOSE_MS = 1000 };
 
 void load_spec_init(struct load_spec *ret_spec)
 {
-    *ret_spec = (struct load_spec){.topic = "bench.load", .payload_size = 128, .connections = 1, .topics = 1, .topic_run = 1,
-                                   .warmup_s = 2, .seconds_s = 10, .seed = 1};
+    *ret_spec = (struct load_spec){.topic = "bench.load",
+                                   .payload_size = 128,
+                                   .connections = 1,
+                                   .topics = 1,
+                                   .topic_run = 1,
+                                   .warmup_s = 2,
+                                   .seconds_s = 10,
+                                   .seed = 1};
 }
 
 void load_window_start(struct load_window *window, const struct load_spec *spec)
@@ -49,7 +55,8 @@ static void take_error(char why[256], char *error, truc_status status)
 
 truc_status lane_client_open(const struct load_spec *spec, truc_client **ret_client, char why[256])
 {
-    const struct setting settings[] = {{"url", spec->url}, {"source", spec->source ? spec->source : "local/bench"}, {"domain", spec->domain}};
+    const struct setting settings[] = {
+        {"url", spec->url}, {"source", spec->source ? spec->source : "local/bench"}, {"domain", spec->domain}};
     truc_options *options = NULL;
     char *error = NULL;
     truc_status status = options_make(settings, sizeof settings / sizeof *settings, &options, why);
@@ -65,8 +72,9 @@ truc_status lane_client_open(const struct load_spec *spec, truc_client **ret_cli
 static truc_status lane_producer_open(struct lane *lane, bool queue_block, char why[256])
 {
     const struct load_spec *spec = lane->spec;
-    const struct setting settings[] = {{"batch_bytes", spec->batch_bytes}, {"batch_records", spec->batch_records}, {"linger_us", spec->linger_us},
-                                       {"codec", spec->codec}, {"evidence", spec->evidence}, {"queue_full", queue_block ? "block" : "error"}};
+    const struct setting settings[] = {{"batch_bytes", spec->batch_bytes}, {"batch_records", spec->batch_records},
+                                       {"linger_us", spec->linger_us},     {"codec", spec->codec},
+                                       {"evidence", spec->evidence},       {"queue_full", queue_block ? "block" : "error"}};
     truc_options *options = NULL;
     char *error = NULL;
     truc_status status = options_make(settings, sizeof settings / sizeof *settings, &options, why);
@@ -89,8 +97,8 @@ static truc_status lane_open(struct lane *lane, bool queue_block, uint64_t seed,
     return status == TRUC_OK ? lane_producer_open(lane, queue_block, why) : status;
 }
 
-truc_status lanes_open(const struct load_spec *spec, struct load_window *window, truc_delivery_callback *on_delivery, bool queue_block,
-                       uint32_t count, struct lane **ret_lanes, char why[256])
+truc_status lanes_open(const struct load_spec *spec, struct load_window *window, truc_delivery_callback *on_delivery,
+                       bool queue_block, uint32_t count, struct lane **ret_lanes, char why[256])
 {
     struct lane *lanes = calloc(count, sizeof *lanes);
     if (!lanes)

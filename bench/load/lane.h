@@ -21,16 +21,16 @@ struct lane {
     truc_producer *producer;
     truc_delivery_callback *on_delivery;
     struct payload_ring ring;
-    uint64_t sent;                     /* records, by the one that publishes */
-    uint64_t records, failures;        /* by the callbacks */
-    struct histogram latency;          /* by the callbacks */
+    uint64_t sent;              /* records, by the one that publishes */
+    uint64_t records, failures; /* by the callbacks */
+    struct histogram latency;   /* by the callbacks */
     char why[256];
     _Atomic bool stopped;
 };
 
 /* Opens count lanes; the callback's context is its lane. On failure everything is closed again and why is filled. */
-truc_status lanes_open(const struct load_spec *spec, struct load_window *window, truc_delivery_callback *on_delivery, bool queue_block,
-                       uint32_t count, struct lane **ret_lanes, char why[256]);
+truc_status lanes_open(const struct load_spec *spec, struct load_window *window, truc_delivery_callback *on_delivery,
+                       bool queue_block, uint32_t count, struct lane **ret_lanes, char why[256]);
 /* Flushes and closes; adds counters and latencies to the result. */
 truc_status lanes_close(struct lane *lanes, uint32_t count, struct load_result *into);
 

@@ -10,32 +10,38 @@
 #include "bench/load/histogram.h"
 #include "clients/c/truc.h"
 
-enum { LOAD_CONNECTIONS_MAX = 4096, LOAD_WAITING_MAX = 100000, LOAD_TOPICS_MAX = 1000000, LOAD_KEYS_MAX = 1000000, LOAD_PAYLOAD_MAX = 8 * 1024 * 1024 - 4096 };
+enum {
+    LOAD_CONNECTIONS_MAX = 4096,
+    LOAD_WAITING_MAX = 100000,
+    LOAD_TOPICS_MAX = 1000000,
+    LOAD_KEYS_MAX = 1000000,
+    LOAD_PAYLOAD_MAX = 8 * 1024 * 1024 - 4096
+};
 
 struct load_spec {
-    const char *url, *source, *domain;  /* NULL: libtruc's defaults */
-    const char *topic;                  /* the topic, or with several the part before ".N" */
-    size_t payload_size;                /* of data; e2e: at least 8 */
-    uint32_t connections;               /* clients, each with one producer */
-    uint32_t waiting;                   /* publishers that wait for each record, over all connections; 0: no waiting */
-    double rate;                        /* records per second over all connections; 0: closed loop */
-    uint32_t topics, topic_run;         /* records go to topics in turn, topic_run at a time */
-    uint32_t keys;                      /* 0: none */
+    const char *url, *source, *domain; /* NULL: libtruc's defaults */
+    const char *topic;                 /* the topic, or with several the part before ".N" */
+    size_t payload_size;               /* of data; e2e: at least 8 */
+    uint32_t connections;              /* clients, each with one producer */
+    uint32_t waiting;                  /* publishers that wait for each record, over all connections; 0: no waiting */
+    double rate;                       /* records per second over all connections; 0: closed loop */
+    uint32_t topics, topic_run;        /* records go to topics in turn, topic_run at a time */
+    uint32_t keys;                     /* 0: none */
     const char *batch_bytes, *batch_records, *linger_us, *codec, *evidence; /* producer options as text; NULL: defaults */
-    const char *pattern;                /* read: what to read; NULL: the topic(s) of this load */
-    const char *verify;                 /* read: yes or no; NULL: yes */
-    uint64_t fill_records;              /* read: records to publish first; 0: read what is there */
+    const char *pattern;   /* read: what to read; NULL: the topic(s) of this load */
+    const char *verify;    /* read: yes or no; NULL: yes */
+    uint64_t fill_records; /* read: records to publish first; 0: read what is there */
     double warmup_s, seconds_s;
     uint64_t seed;
 };
 void load_spec_init(struct load_spec *ret_spec);
 
 struct load_result {
-    uint64_t records;                   /* acknowledged or read in the window */
-    double seconds;                     /* length of the window */
-    struct histogram latency;           /* of those records; empty for read */
-    uint64_t failures;                  /* deliveries that were refused, in the whole run */
-    char why[256];                      /* of the first failure, or of the status returned */
+    uint64_t records;         /* acknowledged or read in the window */
+    double seconds;           /* length of the window */
+    struct histogram latency; /* of those records; empty for read */
+    uint64_t failures;        /* deliveries that were refused, in the whole run */
+    char why[256];            /* of the first failure, or of the status returned */
 };
 
 /* Publishing. TRUC_OK even when records were refused: see failures. */

@@ -21,8 +21,8 @@ static void on_delivery_stamped(void *context, const truc_delivery *deliveries, 
 struct sender {
     pthread_t thread;
     struct lane *lane;
-    uint64_t limit;   /* so many records; 0: until the window is over */
-    double rate;      /* of this lane */
+    uint64_t limit; /* so many records; 0: until the window is over */
+    double rate;    /* of this lane */
     truc_status status;
 };
 
@@ -82,7 +82,8 @@ static truc_status senders_run(struct lane *lanes, uint32_t count, double rate, 
     if (!senders)
         return TRUC_NO_MEMORY;
     for (; started < count; started++) {
-        senders[started] = (struct sender){.lane = &lanes[started], .rate = rate / count, .limit = limit / count + (started < limit % count)};
+        senders[started] =
+            (struct sender){.lane = &lanes[started], .rate = rate / count, .limit = limit / count + (started < limit % count)};
         if (limit && senders[started].limit == 0)
             break;
         if (pthread_create(&senders[started].thread, NULL, sender_run, &senders[started])) {
@@ -122,7 +123,8 @@ static void on_delivery_again(void *context, const truc_delivery *deliveries, si
     }
 }
 
-static truc_status waiters_run(struct lane *lanes, uint32_t lane_count_, uint32_t waiting, struct load_window *window, struct waiter *waiters)
+static truc_status waiters_run(struct lane *lanes, uint32_t lane_count_, uint32_t waiting, struct load_window *window,
+                               struct waiter *waiters)
 {
     for (uint32_t i = 0; i < lane_count_; i++) {
         for (uint32_t j = i; j < waiting; j += lane_count_) {
@@ -136,7 +138,8 @@ static truc_status waiters_run(struct lane *lanes, uint32_t lane_count_, uint32_
     return TRUC_OK;
 }
 
-/* --- the three ways in --------------------------------------------------------------------------------------------------------- */
+/* --- the three ways in ---------------------------------------------------------------------------------------------------------
+ */
 
 truc_status load_publish(const struct load_spec *spec, struct load_result *ret_result)
 {
@@ -153,8 +156,8 @@ truc_status load_publish(const struct load_spec *spec, struct load_result *ret_r
         if (!own.linger_us)
             own.linger_us = "0"; /* who waits for each record gains nothing from lingering */
     }
-    truc_status status = lanes_open(&own, &window, spec->waiting ? on_delivery_again : on_delivery_stamped, !spec->waiting, connections,
-                                    &lanes, ret_result->why);
+    truc_status status = lanes_open(&own, &window, spec->waiting ? on_delivery_again : on_delivery_stamped, !spec->waiting,
+                                    connections, &lanes, ret_result->why);
     if (status == TRUC_OK) {
         load_window_start(&window, spec);
         status = spec->waiting ? waiters_run(lanes, connections, spec->waiting, &window, waiters)

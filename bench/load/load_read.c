@@ -8,7 +8,7 @@ enum { ROUND_MS = 600000 };
 struct reading {
     struct load_window *window;
     uint64_t records, seen;
-    volatile uint8_t sink;    /* the payload is looked at, as an application would */
+    volatile uint8_t sink; /* the payload is looked at, as an application would */
     bool latencies;
     struct histogram *latency;
     truc_status end_status;
@@ -45,8 +45,8 @@ static void on_end(void *context, truc_status status, const char *why, uint64_t 
     snprintf(reading->why, sizeof reading->why, "%s", why ? why : "");
 }
 
-static truc_status reader_open(truc_client *client, const struct load_spec *spec, bool follow, struct reading *reading, truc_reader **ret_reader,
-                               char why[256])
+static truc_status reader_open(truc_client *client, const struct load_spec *spec, bool follow, struct reading *reading,
+                               truc_reader **ret_reader, char why[256])
 {
     truc_options *options = NULL;
     char pattern[300], *error = NULL;
@@ -59,7 +59,8 @@ static truc_status reader_open(truc_client *client, const struct load_spec *spec
     if (status == TRUC_OK && follow)
         status = truc_options_set(options, "follow", "yes");
     if (status == TRUC_OK)
-        status = truc_reader_open(client, spec->pattern ? spec->pattern : pattern, options, on_message, on_end, reading, ret_reader, &error);
+        status = truc_reader_open(client, spec->pattern ? spec->pattern : pattern, options, on_message, on_end, reading, ret_reader,
+                                  &error);
     if (status != TRUC_OK)
         snprintf(why, 256, "%s", error ? error : options ? truc_options_error(options) : truc_status_text(status));
     truc_free(error);

@@ -11,9 +11,9 @@ static const struct {
     enum peer_work work;
     size_t payload_size;
 } works[] = {
-    {"publish_async_128", WORK_PUBLISH_ASYNC, 128},        {"publish_async_1k", WORK_PUBLISH_ASYNC, 1024},
-    {"publish_400_sync_128", WORK_PUBLISH_400_SYNC, 128},  {"publish_400_conn_128", WORK_PUBLISH_400_CONN, 128},
-    {"publish_1_sync_128", WORK_PUBLISH_1_SYNC, 128},      {"read_128", WORK_READ, 128},
+    {"publish_async_128", WORK_PUBLISH_ASYNC, 128},       {"publish_async_1k", WORK_PUBLISH_ASYNC, 1024},
+    {"publish_400_sync_128", WORK_PUBLISH_400_SYNC, 128}, {"publish_400_conn_128", WORK_PUBLISH_400_CONN, 128},
+    {"publish_1_sync_128", WORK_PUBLISH_1_SYNC, 128},     {"read_128", WORK_READ, 128},
 };
 
 void peer_fail(const char *format, ...)
@@ -28,8 +28,9 @@ void peer_fail(const char *format, ...)
 
 static _Noreturn void usage(const char *program, const char *wrong)
 {
-    fprintf(stderr, "%s: %s\nusage: %s --address PORT_OR_URL --work WORK [--seconds S] [--warmup S] [--fill RECORDS] [--flush]\nworks:", program,
-            wrong, program);
+    fprintf(stderr,
+            "%s: %s\nusage: %s --address PORT_OR_URL --work WORK [--seconds S] [--warmup S] [--fill RECORDS] [--flush]\nworks:",
+            program, wrong, program);
     for (size_t i = 0; i < sizeof works / sizeof *works; i++)
         fprintf(stderr, " %s", works[i].name);
     fputc('\n', stderr);
@@ -38,9 +39,12 @@ static _Noreturn void usage(const char *program, const char *wrong)
 
 struct peer_options peer_options_parse(int argc, char **argv, const char *system)
 {
-    static const struct option names[] = {{"address", required_argument, NULL, 'a'}, {"work", required_argument, NULL, 'w'},
-                                          {"seconds", required_argument, NULL, 's'}, {"warmup", required_argument, NULL, 'u'},
-                                          {"fill", required_argument, NULL, 'f'},    {"flush", no_argument, NULL, 'l'},
+    static const struct option names[] = {{"address", required_argument, NULL, 'a'},
+                                          {"work", required_argument, NULL, 'w'},
+                                          {"seconds", required_argument, NULL, 's'},
+                                          {"warmup", required_argument, NULL, 'u'},
+                                          {"fill", required_argument, NULL, 'f'},
+                                          {"flush", no_argument, NULL, 'l'},
                                           {NULL, 0, NULL, 0}};
     struct peer_options options = {.system = system, .warmup_s = 2, .seconds_s = 20, .fill_records = 1000000};
     int name;
@@ -88,7 +92,8 @@ struct peer_window peer_window_start(const struct peer_options *options)
 
 static void print_result(const struct peer_options *options, const char *unit, double value)
 {
-    printf("{\"work\":\"%s\",\"system\":\"%s\",\"unit\":\"%s\",\"value\":%.3f}\n", options->work_name, options->system, unit, value);
+    printf("{\"work\":\"%s\",\"system\":\"%s\",\"unit\":\"%s\",\"value\":%.3f}\n", options->work_name, options->system, unit,
+           value);
     fflush(stdout);
 }
 

@@ -24,8 +24,8 @@ struct peer_options {
     const char *work_name, *system, *address; /* address: port or URL */
     size_t payload_size;
     double warmup_s, seconds_s;
-    uint64_t fill_records;                    /* WORK_READ: records to publish first */
-    bool flush;                               /* Kafka: the topic has flush.messages=1 */
+    uint64_t fill_records; /* WORK_READ: records to publish first */
+    bool flush;            /* Kafka: the topic has flush.messages=1 */
 };
 
 /* Reads the command line; prints what is wrong and exits with 2. */
@@ -36,7 +36,10 @@ struct peer_window {
     uint64_t begin_ns, end_ns; /* of the measured part */
 };
 struct peer_window peer_window_start(const struct peer_options *options);
-static inline bool peer_window_over(const struct peer_window *window, uint64_t now_ns) { return now_ns >= window->end_ns; }
+static inline bool peer_window_over(const struct peer_window *window, uint64_t now_ns)
+{
+    return now_ns >= window->end_ns;
+}
 static inline bool peer_window_counts(const struct peer_window *window, uint64_t now_ns)
 {
     return now_ns >= window->begin_ns && now_ns < window->end_ns;

@@ -13,8 +13,11 @@ int main(int argc, char **argv)
 {
     if (argc != 4)
         peer_fail("usage: %s FILE SECONDS WARMUP_SECONDS", argv[0]);
-    struct peer_options options = {.work_name = "disk_limit", .system = "disk", .payload_size = CHUNK,
-                                   .seconds_s = strtod(argv[2], NULL), .warmup_s = strtod(argv[3], NULL)};
+    struct peer_options options = {.work_name = "disk_limit",
+                                   .system = "disk",
+                                   .payload_size = CHUNK,
+                                   .seconds_s = strtod(argv[2], NULL),
+                                   .warmup_s = strtod(argv[3], NULL)};
     struct payload_ring ring;
     int file = open(argv[1], O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0)

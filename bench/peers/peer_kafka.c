@@ -24,9 +24,9 @@ struct publisher {
 static void publish_next(struct publisher *publisher)
 {
     for (;;) {
-        rd_kafka_resp_err_t error =
-            rd_kafka_producev(publisher->kafka, RD_KAFKA_V_TOPIC(topic_name), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                              RD_KAFKA_V_VALUE((void *)(uintptr_t)payload_next(&publisher->ring), publisher->ring.payload_size), RD_KAFKA_V_END);
+        rd_kafka_resp_err_t error = rd_kafka_producev(
+            publisher->kafka, RD_KAFKA_V_TOPIC(topic_name), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+            RD_KAFKA_V_VALUE((void *)(uintptr_t)payload_next(&publisher->ring), publisher->ring.payload_size), RD_KAFKA_V_END);
         if (!error)
             return;
         if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL)

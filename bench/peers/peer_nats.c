@@ -70,7 +70,8 @@ static void stream_create(const struct peer_options *options)
 
 static void publish_next(struct publisher *publisher)
 {
-    check(js_PublishAsync(publisher->js, subject, payload_next(&publisher->ring), (int)publisher->ring.payload_size, NULL), "publish");
+    check(js_PublishAsync(publisher->js, subject, payload_next(&publisher->ring), (int)publisher->ring.payload_size, NULL),
+          "publish");
 }
 
 static void count_ack(const struct publisher *publisher, const jsPubAck *ack, const jsPubAckErr *error)
@@ -140,7 +141,8 @@ static void run_one_waiting(const struct peer_options *options)
     histogram_init(&latencies);
     struct peer_window window = peer_window_start(options);
     for (uint64_t sent_ns = load_now_ns(); !peer_window_over(&window, sent_ns);) {
-        check(js_Publish(NULL, publisher.js, subject, payload_next(&publisher.ring), (int)publisher.ring.payload_size, NULL, NULL), "publish");
+        check(js_Publish(NULL, publisher.js, subject, payload_next(&publisher.ring), (int)publisher.ring.payload_size, NULL, NULL),
+              "publish");
         uint64_t now_ns = load_now_ns();
         if (peer_window_counts(&window, sent_ns))
             histogram_add(&latencies, now_ns - sent_ns);

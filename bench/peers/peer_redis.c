@@ -82,7 +82,8 @@ static uint64_t pipelines_run(const struct peer_options *options, struct peer_wi
     static struct pipeline pipelines[ASYNC_CONNECTIONS];
     uint64_t records = 0;
     for (int i = 0; i < ASYNC_CONNECTIONS; i++) {
-        pipelines[i] = (struct pipeline){.options = options, .window = window, .seed = (uint64_t)i + 1, .limit = limit / ASYNC_CONNECTIONS};
+        pipelines[i] =
+            (struct pipeline){.options = options, .window = window, .seed = (uint64_t)i + 1, .limit = limit / ASYNC_CONNECTIONS};
         if (pthread_create(&pipelines[i].thread, NULL, pipeline_run, &pipelines[i]))
             peer_fail("cannot start a thread");
     }

@@ -161,8 +161,9 @@ def main():
         systems.append(system)
         print(f"{system.name}: {system.settings}", file=sys.stderr)
     works = choose(arguments.works, WORKS, "work")
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}; {arguments.rounds} rounds, "
-          f"{arguments.seconds:g} s a row after {arguments.warmup:g} s; data in {arguments.dir}", file=sys.stderr)
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}; "
+          f"{arguments.rounds} rounds, {arguments.seconds:g} s a row after {arguments.warmup:g} s; "
+          f"data in {arguments.dir}", file=sys.stderr)
     rows = rows_of(measure(systems, works, arguments, options), works)
     print_table(rows)
     if arguments.json:

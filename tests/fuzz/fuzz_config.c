@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(config->connections_max >= 1 && config->connections_max <= 100000);
     check(config->listen_count >= 1 && config->listen_count <= CONFIG_LISTEN_MAX && config->topic_count <= CONFIG_TOPICS_MAX);
     for (size_t i = 0; i < config->topic_count; i++)
-        check(pattern_check(config->families[i].pattern, NULL) == TRUC_OK && config->families[i].record_bytes_max <= RECORD_BYTES_MAX);
+        check(pattern_check(config->families[i].pattern, NULL) == TRUC_OK &&
+              config->families[i].record_bytes_max <= RECORD_BYTES_MAX);
     config_destroy(config);
     return 0;
 }

@@ -26,37 +26,135 @@ static const char *const yes_no[] = {"yes", "no", NULL};
 #define AT(field) offsetof(struct bench_options, field)
 static const struct cli_option options_of_bench[] = {
     {.name = "seconds", .type = CLI_DURATION, .offset = AT(seconds), .value = "TIME", .help = "how long is measured (10s)"},
-    {.name = "warmup", .type = CLI_DURATION, .offset = AT(warmup), .value = "TIME", .help = "how long the load runs before that (2s)"},
-    {.name = "size", .type = CLI_SIZE, .offset = AT(size), .value = "BYTES", .maximum = LOAD_PAYLOAD_MAX, .help = "data of a record, incompressible (128)"},
-    {.name = "waiting", .type = CLI_UINT, .offset = AT(waiting), .value = "N", .minimum = 1, .maximum = LOAD_WAITING_MAX, .help = "pub, e2e: closed loop, so many publishers, each waiting for each record"},
-    {.name = "rate", .type = CLI_NUMBER, .offset = AT(rate), .value = "N", .help = "pub, e2e: open loop, so many records per second; latency counts from when each was due"},
-    {.name = "fill", .type = CLI_UINT, .offset = AT(fill), .value = "RECORDS", .minimum = 1, .maximum = UINT64_C(1000000000000), .help = "read: publishes so many records first"},
-    {.name = "verify", .type = CLI_CHOICE, .offset = AT(verify), .value = "yes|no", .choices = yes_no, .help = "read, e2e: whether the reader checks digests (yes)"},
-    {.name = "connections", .type = CLI_UINT, .offset = AT(connections), .value = "N", .minimum = 1, .maximum = LOAD_CONNECTIONS_MAX, .help = "clients, each with one producer (1)"},
-    {.name = "topic", .type = CLI_TEXT, .offset = AT(topic), .value = "TOPIC", .help = "the topic, or with --topics the part before .N (bench.load)"},
-    {.name = "topics", .type = CLI_UINT, .offset = AT(topics), .value = "N", .minimum = 1, .maximum = LOAD_TOPICS_MAX, .help = "spreads the records over so many topics (1)"},
-    {.name = "topic-run", .type = CLI_UINT, .offset = AT(topic_run), .value = "N", .minimum = 1, .maximum = 1000000, .help = "records that follow each other in one topic before the next (1)"},
-    {.name = "keys", .type = CLI_UINT, .offset = AT(keys), .value = "N", .maximum = LOAD_KEYS_MAX, .help = "different keys (0: no key)"},
-    {.name = "batch", .type = CLI_SIZE, .offset = AT(batch), .value = "BYTES", .minimum = 1024, .maximum = 8 * 1024 * 1024, .help = "a batch is closed at so many bytes (libtruc's default)"},
-    {.name = "batch-records", .type = CLI_UINT, .offset = AT(batch_records), .value = "N", .minimum = 1, .maximum = 65535, .help = "or at so many records"},
-    {.name = "linger", .type = CLI_UINT, .offset = AT(linger), .value = "US", .maximum = 1000000, .help = "or after so many microseconds"},
-    {.name = "codec", .type = CLI_CHOICE, .offset = AT(codec), .value = "none|lz4|zstd", .choices = codecs, .help = "compression of batches (none)"},
-    {.name = "evidence", .type = CLI_CHOICE, .offset = AT(evidence), .value = "topic|record|batch", .choices = evidences, .help = "evidence level asked of the topic (topic)"},
+    {.name = "warmup",
+     .type = CLI_DURATION,
+     .offset = AT(warmup),
+     .value = "TIME",
+     .help = "how long the load runs before that (2s)"},
+    {.name = "size",
+     .type = CLI_SIZE,
+     .offset = AT(size),
+     .value = "BYTES",
+     .maximum = LOAD_PAYLOAD_MAX,
+     .help = "data of a record, incompressible (128)"},
+    {.name = "waiting",
+     .type = CLI_UINT,
+     .offset = AT(waiting),
+     .value = "N",
+     .minimum = 1,
+     .maximum = LOAD_WAITING_MAX,
+     .help = "pub, e2e: closed loop, so many publishers, each waiting for each record"},
+    {.name = "rate",
+     .type = CLI_NUMBER,
+     .offset = AT(rate),
+     .value = "N",
+     .help = "pub, e2e: open loop, so many records per second; latency counts from when each was due"},
+    {.name = "fill",
+     .type = CLI_UINT,
+     .offset = AT(fill),
+     .value = "RECORDS",
+     .minimum = 1,
+     .maximum = UINT64_C(1000000000000),
+     .help = "read: publishes so many records first"},
+    {.name = "verify",
+     .type = CLI_CHOICE,
+     .offset = AT(verify),
+     .value = "yes|no",
+     .choices = yes_no,
+     .help = "read, e2e: whether the reader checks digests (yes)"},
+    {.name = "connections",
+     .type = CLI_UINT,
+     .offset = AT(connections),
+     .value = "N",
+     .minimum = 1,
+     .maximum = LOAD_CONNECTIONS_MAX,
+     .help = "clients, each with one producer (1)"},
+    {.name = "topic",
+     .type = CLI_TEXT,
+     .offset = AT(topic),
+     .value = "TOPIC",
+     .help = "the topic, or with --topics the part before .N (bench.load)"},
+    {.name = "topics",
+     .type = CLI_UINT,
+     .offset = AT(topics),
+     .value = "N",
+     .minimum = 1,
+     .maximum = LOAD_TOPICS_MAX,
+     .help = "spreads the records over so many topics (1)"},
+    {.name = "topic-run",
+     .type = CLI_UINT,
+     .offset = AT(topic_run),
+     .value = "N",
+     .minimum = 1,
+     .maximum = 1000000,
+     .help = "records that follow each other in one topic before the next (1)"},
+    {.name = "keys",
+     .type = CLI_UINT,
+     .offset = AT(keys),
+     .value = "N",
+     .maximum = LOAD_KEYS_MAX,
+     .help = "different keys (0: no key)"},
+    {.name = "batch",
+     .type = CLI_SIZE,
+     .offset = AT(batch),
+     .value = "BYTES",
+     .minimum = 1024,
+     .maximum = 8 * 1024 * 1024,
+     .help = "a batch is closed at so many bytes (libtruc's default)"},
+    {.name = "batch-records",
+     .type = CLI_UINT,
+     .offset = AT(batch_records),
+     .value = "N",
+     .minimum = 1,
+     .maximum = 65535,
+     .help = "or at so many records"},
+    {.name = "linger",
+     .type = CLI_UINT,
+     .offset = AT(linger),
+     .value = "US",
+     .maximum = 1000000,
+     .help = "or after so many microseconds"},
+    {.name = "codec",
+     .type = CLI_CHOICE,
+     .offset = AT(codec),
+     .value = "none|lz4|zstd",
+     .choices = codecs,
+     .help = "compression of batches (none)"},
+    {.name = "evidence",
+     .type = CLI_CHOICE,
+     .offset = AT(evidence),
+     .value = "topic|record|batch",
+     .choices = evidences,
+     .help = "evidence level asked of the topic (topic)"},
     {.name = "seed", .type = CLI_UINT, .offset = AT(seed), .value = "N", .help = "of the payloads (1)"},
-    {.name = "format", .type = CLI_CHOICE, .offset = AT(format), .value = "table|csv|json", .choices = formats, .help = "how the result is printed (table; json with --json)"},
-    {.name = "directory", .type = CLI_TEXT, .offset = AT(directory), .value = "DIR", .help = "where the disk is measured beside the load: name one on the broker's disk (the current directory)"},
-    {.name = "no-environment", .type = CLI_FLAG, .offset = AT(no_environment), .help = "leaves out the second that measures the disk"},
+    {.name = "format",
+     .type = CLI_CHOICE,
+     .offset = AT(format),
+     .value = "table|csv|json",
+     .choices = formats,
+     .help = "how the result is printed (table; json with --json)"},
+    {.name = "directory",
+     .type = CLI_TEXT,
+     .offset = AT(directory),
+     .value = "DIR",
+     .help = "where the disk is measured beside the load: name one on the broker's disk (the current directory)"},
+    {.name = "no-environment",
+     .type = CLI_FLAG,
+     .offset = AT(no_environment),
+     .help = "leaves out the second that measures the disk"},
 };
 #undef AT
 
-static const truc_status exits[] = {TRUC_UNREACHABLE, TRUC_TIMED_OUT, TRUC_BAD_TOPIC, TRUC_EVIDENCE_MISMATCH, TRUC_NOT_FOUND, TRUC_DISK_FULL, TRUC_IO};
+static const truc_status exits[] = {TRUC_UNREACHABLE, TRUC_TIMED_OUT, TRUC_BAD_TOPIC, TRUC_EVIDENCE_MISMATCH,
+                                    TRUC_NOT_FOUND,   TRUC_DISK_FULL, TRUC_IO};
 
 enum bench_verb { BENCH_PUB, BENCH_READ, BENCH_E2E };
 
 static truc_status check_verb(struct cli_context *context, enum bench_verb verb, const struct bench_options *options)
 {
     if (verb == BENCH_READ && (options->waiting.given || options->rate.given))
-        return cli_error(context, TRUC_USAGE, "--waiting and --rate are for `bench pub` and `bench e2e`: a reader reads as fast as it can");
+        return cli_error(context, TRUC_USAGE,
+                         "--waiting and --rate are for `bench pub` and `bench e2e`: a reader reads as fast as it can");
     if (verb != BENCH_READ && options->fill.given)
         return cli_error(context, TRUC_USAGE, "--fill is for `bench read`");
     if (verb == BENCH_PUB && options->verify)
@@ -64,7 +162,8 @@ static truc_status check_verb(struct cli_context *context, enum bench_verb verb,
     if (options->waiting.given && options->rate.given)
         return cli_error(context, TRUC_USAGE, "--waiting (closed loop) and --rate (open loop) exclude each other");
     if (verb == BENCH_E2E && !options->waiting.given && !options->rate.given)
-        return cli_error(context, TRUC_USAGE, "`bench e2e` needs --rate N or --waiting N: without either it would measure how long the queue is");
+        return cli_error(context, TRUC_USAGE,
+                         "`bench e2e` needs --rate N or --waiting N: without either it would measure how long the queue is");
     if (verb == BENCH_E2E && options->size.given && options->size.value < sizeof(uint64_t))
         return cli_error(context, TRUC_USAGE, "--size must be at least 8 for `bench e2e`: the data carries the time");
     return TRUC_OK;
@@ -121,11 +220,14 @@ static truc_status run(struct cli_context *context, const struct bench_options *
     truc_status status = check_verb(context, verb, options);
     if (status != TRUC_OK)
         return status;
-    status = verb == BENCH_PUB ? load_publish(&spec, &result) : verb == BENCH_READ ? load_read(&spec, &result) : load_e2e(&spec, &result);
+    status = verb == BENCH_PUB    ? load_publish(&spec, &result)
+             : verb == BENCH_READ ? load_read(&spec, &result)
+                                  : load_e2e(&spec, &result);
     if (status != TRUC_OK)
         return cli_error(context, status, "%s", result.why[0] ? result.why : truc_status_text(status));
     if (result.failures)
-        return cli_error(context, TRUC_INTERNAL, "%" PRIu64 " records were refused, the first with %s", result.failures, result.why);
+        return cli_error(context, TRUC_INTERNAL, "%" PRIu64 " records were refused, the first with %s", result.failures,
+                         result.why);
     if (!options->no_environment) {
         status = environment_measure(options->directory ? options->directory : ".", &environment, why, sizeof why);
         if (status != TRUC_OK)
@@ -158,24 +260,25 @@ static truc_status run_e2e(struct cli_context *context, const void *options, cha
     return run(context, options, BENCH_E2E);
 }
 
-#define BENCH_VERB(of_name, of_summary, of_example, of_notes, of_run)                                                                       \
-    {                                                                                                                                       \
-        .name = of_name, .summary = of_summary, .example = of_example, .operands = "", .options = options_of_bench,                         \
-        .option_count = CLI_COUNT(options_of_bench), .options_size = sizeof(struct bench_options), .notes = of_notes, .exits = exits,       \
-        .exit_count = CLI_COUNT(exits), .run = of_run                                                                                       \
+#define BENCH_VERB(of_name, of_summary, of_example, of_notes, of_run)                                                              \
+    {                                                                                                                              \
+        .name = of_name, .summary = of_summary, .example = of_example, .operands = "", .options = options_of_bench,                \
+        .option_count = CLI_COUNT(options_of_bench), .options_size = sizeof(struct bench_options), .notes = of_notes,              \
+        .exits = exits, .exit_count = CLI_COUNT(exits), .run = of_run                                                              \
     }
 
-const struct cli_verb verb_bench_pub = BENCH_VERB(
-    "bench pub", "measures publishing",
-    "truc bench pub --size 128 --seconds 10\n"
-    "truc bench pub --waiting 400           # 400 publishers, each waiting for each record\n"
-    "truc bench pub --rate 50000 --json     # open loop: latency from when a record was due",
-    "A record counts when it is acknowledged, that is, when it is on the broker's disk.", run_pub);
+const struct cli_verb verb_bench_pub =
+    BENCH_VERB("bench pub", "measures publishing",
+               "truc bench pub --size 128 --seconds 10\n"
+               "truc bench pub --waiting 400           # 400 publishers, each waiting for each record\n"
+               "truc bench pub --rate 50000 --json     # open loop: latency from when a record was due",
+               "A record counts when it is acknowledged, that is, when it is on the broker's disk.", run_pub);
 
-const struct cli_verb verb_bench_read = BENCH_VERB(
-    "bench read", "measures reading from the first record to the head, again and again", "truc bench read --fill 1000000 --seconds 10",
-    "A record counts when the application's callback has it, its digest checked.", run_read);
+const struct cli_verb verb_bench_read =
+    BENCH_VERB("bench read", "measures reading from the first record to the head, again and again",
+               "truc bench read --fill 1000000 --seconds 10",
+               "A record counts when the application's callback has it, its digest checked.", run_read);
 
-const struct cli_verb verb_bench_e2e = BENCH_VERB(
-    "bench e2e", "measures from publishing to a following reader's callback", "truc bench e2e --rate 20000 --seconds 10",
-    "Latency counts from when a record was due (with --waiting: sent) until the reader's callback has it.", run_e2e);
+const struct cli_verb verb_bench_e2e =
+    BENCH_VERB("bench e2e", "measures from publishing to a following reader's callback", "truc bench e2e --rate 20000 --seconds 10",
+               "Latency counts from when a record was due (with --waiting: sent) until the reader's callback has it.", run_e2e);

@@ -61,7 +61,8 @@ static void collect(struct figures *figures, const char *verb, const struct load
     if (result->latency.count) {
         add_number(figures, "latency_us", "mean", histogram_mean(&result->latency) / 1e3, 1);
         for (size_t i = 0; i < QUANTILES; i++)
-            add_number(figures, "latency_us", quantiles[i].name, (double)histogram_quantile(&result->latency, quantiles[i].share) / 1e3, 1);
+            add_number(figures, "latency_us", quantiles[i].name,
+                       (double)histogram_quantile(&result->latency, quantiles[i].share) / 1e3, 1);
     }
     if (environment) {
         add_text(figures, "environment", "cpu", environment->cpu);
@@ -127,8 +128,8 @@ static void print_table(struct out *out, const struct figures *figures)
     }
 }
 
-void bench_report(struct out *out, const char *format, const char *verb, const struct load_spec *spec, const struct load_result *result,
-                  const struct environment *environment)
+void bench_report(struct out *out, const char *format, const char *verb, const struct load_spec *spec,
+                  const struct load_result *result, const struct environment *environment)
 {
     struct figures figures;
     collect(&figures, verb, spec, result, environment);

@@ -7,7 +7,7 @@
 #include "clients/cli/output.h"
 
 /* format: "table", "csv" (a heading line and one row) or "json" (one line). environment NULL: was not measured. */
-void bench_report(struct out *out, const char *format, const char *verb, const struct load_spec *spec, const struct load_result *result,
-                  const struct environment *environment);
+void bench_report(struct out *out, const char *format, const char *verb, const struct load_spec *spec,
+                  const struct load_result *result, const struct environment *environment);
 
 #endif
