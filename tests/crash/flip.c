@@ -33,7 +33,7 @@ static uint64_t random_next(uint64_t *state)
 static bool flip_bit(const struct flip_entry *entry, uint64_t bit)
 {
     int fd = open(entry->file, O_RDWR | O_CLOEXEC);
-    uint8_t byte;
+    uint8_t byte = 0;
     off_t at = (off_t)(entry->offset + bit / 8);
     bool fine = fd >= 0 && pread(fd, &byte, 1, at) == 1;
     byte ^= (uint8_t)(1u << bit % 8);

@@ -269,16 +269,19 @@ int main(int argc, char **argv)
         result = work_all(&run);
     if (run.tally == MAP_FAILED || (result == 2 && atomic_load(&run.tally->checked) == 0)) {
         printf("powercut: not judged: %s\n", why);
-        return 2;
+        result = 2;
+        goto done;
     }
     uint64_t checked = atomic_load(&run.tally->checked), held = atomic_load(&run.tally->held);
     printf("powercut: %" PRIu64 " states of %zu events (%" PRIu64 " with something pending), %" PRIu64 " acknowledgements, "
            "%" PRIu64 " entries shown, %zu entries in the log: %" PRIu64 " failed\n",
            checked, run.trace.count, (uint64_t)atomic_load(&run.tally->with_pending), run.timeline.acknowledgements,
            run.timeline.deliveries, run.reference.count, checked - held);
+    result = result != 0 ? result : checked != held;
+done:
     free(run.states);
     reference_fini(&run.reference);
     timeline_fini(&run.timeline);
     trace_close(&run.trace);
-    return result != 0 ? result : checked != held;
+    return result;
 }
