@@ -50,6 +50,10 @@ class Client:
     def ended(self):
         return self.process.poll() is not None
 
+    def last_words(self):
+        with open(os.path.join(self.base, self.name + ".log"), encoding="utf-8", errors="replace") as log:
+            return "%s (status %s), saying: %s" % (self.name, self.process.poll(), log.read()[-400:].strip())
+
     def stop(self):
         """Asks for an orderly end."""
         self.process.send_signal(signal.SIGTERM)
@@ -88,9 +92,9 @@ def kill_many(one, clients, kills, chance):
     pause = broker.threading.Event()
     for number in range(kills):
         pause.wait(chance.choice((0.01, 0.05, 0.15, 0.3)) * chance.uniform(0.3, 1.7))
-        gone = [client.name for client in clients if client.ended()]
+        gone = [client.last_words() for client in clients if client.ended()]
         if one.process.poll() is not None:
-            gone.append("trucd")
+            gone.append("trucd, saying: " + one.log()[-400:])
         if gone:
             return "%s ended before kill %d" % (", ".join(gone), number)
         if chance.random() < 0.5:

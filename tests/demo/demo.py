@@ -20,7 +20,8 @@ import xml.etree.ElementTree
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tests", "integration"))
-import import_compare  # noqa: E402 (it stands beside the tests that use it too)
+import address  # noqa: E402 (they stand beside the tests that use them too)
+import import_compare  # noqa: E402
 
 BIN = os.environ.get("TRUC_BIN", os.path.join(TOP, "build", "release", "bin"))
 DEMO = os.environ.get("TRUC_DEMO_DIR", os.path.join(TOP, "build", "demo"))
@@ -148,7 +149,8 @@ class Stage:
 
     def __init__(self, log):
         self.log = log
-        self.url = None
+        self.address = address.Address()
+        self.url = self.address.url
         self.broker = self.ministry = None
         self.departments = [None, None]
         self.live = os.path.join(DEMO, "ministry.jsonl")
@@ -163,6 +165,7 @@ class Stage:
             if process is not None and process.poll() is None:
                 process.kill()
                 process.wait()
+        self.address.release()
 
     def open_log(self, name):
         return open(os.path.join(DEMO, name + ".log"), "ab")
@@ -170,12 +173,11 @@ class Stage:
     def start_broker(self):
         with self.open_log("trucd") as errors:
             command = [os.path.join(BIN, "trucd"), "--data", os.path.join(DEMO, "data"), "--config",
-                       os.path.join(DEMO, "trucd.yaml"), "--listen", self.url or "tcp://127.0.0.1:0"]
+                       os.path.join(DEMO, "trucd.yaml"), "--listen", self.url]
             self.broker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
         line = self.broker.stdout.readline().decode()
         if not line.startswith("ready listen="):
             raise Failed("trucd did not start: see %s" % os.path.join(DEMO, "trucd.log"))
-        self.url = line.strip().partition("listen=")[2]
 
     def truc(self, source, *arguments):
         return [os.path.join(BIN, "truc"), "--url", self.url, "--source", source, *arguments]

@@ -1,4 +1,4 @@
-"""A trucd of its own for a test: a temporary directory, port 0, killed by its process id, started again at will."""
+"""A trucd of its own for a test: a temporary directory, a port of its own, killed by its process id, started again at will."""
 
 import os
 import queue
@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 import threading
 import time
+
+import address
 
 BIN = os.path.abspath(os.environ.get("TRUC_BIN", "build/release/bin"))
 # Sanitizers slow the broker down and map much more memory; bounds on time and memory take that into account.
@@ -24,11 +26,12 @@ class BrokerFailed(Exception):
 class Broker:
     """Use as a context manager. url is where it listens; log() is everything it said on stderr so far."""
 
-    def __init__(self, directory=None, listen="tcp://127.0.0.1:0", config="", preload=None, environment=None, arguments=(),
+    def __init__(self, directory=None, listen=None, config="", preload=None, environment=None, arguments=(),
                  wrapper=(), limits=()):
         self.base = tempfile.mkdtemp(prefix="truc-it-")
         self.directory = directory or os.path.join(self.base, "data")
-        self.listen, self.config, self.preload = listen, config, preload
+        self.address = None if listen else address.Address()
+        self.listen, self.config, self.preload = listen or self.address.url, config, preload
         self.environment, self.arguments = dict(environment or {}), list(arguments)
         self.wrapper, self.limits = list(wrapper), limits
         self.process = None
@@ -50,6 +53,8 @@ class Broker:
         self.remove()
 
     def remove(self):
+        if self.address:
+            self.address.release()
         shutil.rmtree(self.base, ignore_errors=True)
 
     @property

@@ -35,6 +35,12 @@ class ConfigTest(unittest.TestCase):
         self.assertIn("loopback", text)
         self.assertEqual(status, wire.NOT_ALLOWED)
 
+    def test_port_0_tells_the_port_it_got(self):
+        with broker.Broker(listen="tcp://127.0.0.1:0") as one:
+            self.assertRegex(one.url, r"^tcp://127\.0\.0\.1:[1-9][0-9]*$")
+            with wire.Client(one.url) as client:
+                client.ping()
+
     def test_port_in_use_is_named(self):
         with broker.Broker() as first:
             text, _ = self.fails(listen=first.url)
