@@ -10,6 +10,7 @@
 enum {
     SEGMENT_BYTES_DEFAULT = 1 << 30,
     SEGMENT_BYTES_MIN = 8 << 20,
+    CACHE_BYTES_DEFAULT = 1 << 30,
     INDEX_FLUSH_BYTES_DEFAULT = 256 << 20,
     SEGMENTS_OPEN_DEFAULT = 16
 };
@@ -30,6 +31,7 @@ void log_options_init(struct log_options *ret_options)
     *ret_options = (struct log_options){
         .engine = "lmdb",
         .segment_bytes = SEGMENT_BYTES_DEFAULT,
+        .cache_bytes = CACHE_BYTES_DEFAULT,
         .index_flush_bytes = INDEX_FLUSH_BYTES_DEFAULT,
         .segments_open_max = SEGMENTS_OPEN_DEFAULT,
     };

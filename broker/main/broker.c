@@ -66,6 +66,7 @@ static truc_status open_log(struct broker *broker, struct catalog_copy *copy, ch
     options.domain = config->domain_given ? config->domain : NULL;
     options.now_ns = wall_ns();
     options.segment_bytes = config->segment_bytes;
+    options.cache_bytes = config->cache_bytes;
     options.index_flush_bytes = config->index_flush_bytes;
     options.segments_open_max = (uint32_t)config->segments_open_max;
     options.notify = capacity_changed;

@@ -60,7 +60,9 @@ static truc_status lmdb_commit(struct log *base, const struct log_draft *draft, 
         status = segment_commit(log->current, base->digests, draft, place, ret_chain, why);
     }
     if (status == TRUC_OK) {
-        spare_used(log->spare, segment_used(log->current));
+        uint64_t used = segment_used(log->current);
+        cache_written(log->cache, log->current, used > size ? used - size : 0, used);
+        spare_used(log->spare, used);
     }
     return status;
 }
@@ -121,6 +123,10 @@ truc_status lmdb_block(struct block_access *access, uint64_t block, struct bytes
         } else {
             lmdb_access_end(access); /* it may have come after the transaction began, or in a newer segment */
         }
+    }
+    if (status == TRUC_OK) {
+        uint64_t offset = segment_offset(access->segment, ret_encoded->data);
+        cache_read(((struct lmdb_log *)access->log)->cache, access->segment, offset, offset + ret_encoded->size);
     }
     if (status == TRUC_DAMAGED) {
         access->after = block + 1;

@@ -3,6 +3,7 @@
 #ifndef TRUC_LOG_LMDB_LMDB_H
 #define TRUC_LOG_LMDB_LMDB_H
 
+#include "broker/log/lmdb/cache.h"
 #include "broker/log/lmdb/indexer.h"
 #include "broker/log/lmdb/segments.h"
 #include "broker/log/lmdb/spare.h"
@@ -13,6 +14,7 @@ struct lmdb_log {
     uint64_t segment_bytes, index_flush_bytes;
     int lock_fd;
     struct segments segments;
+    struct cache *cache;
     struct segment *current; /* the newest; the log thread's */
     struct spare *spare;
     struct indexer *indexer;

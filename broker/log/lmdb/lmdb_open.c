@@ -24,6 +24,7 @@ void lmdb_close(struct log *base)
     indexer_close(log->indexer);
     spare_stop(log->spare);
     segments_fini(&log->segments);
+    cache_destroy(log->cache);
     if (log->lock_fd >= 0) {
         (void)close(log->lock_fd);
     }
@@ -286,7 +287,11 @@ truc_status lmdb_open(const struct log_options *options, const struct catalog_vi
     log->index_flush_bytes = options->index_flush_bytes;
     log->lock_fd = -1;
     segments_init(&log->segments, log->directory, options->segments_open_max);
-    truc_status status = open_or_create(log, options, visitor, why);
+    /* What the index has still to read is kept as well. */
+    truc_status status = cache_create(options->cache_bytes + options->index_flush_bytes, &log->segments, &log->cache);
+    if (status == TRUC_OK) {
+        status = open_or_create(log, options, visitor, why);
+    }
     if (status != TRUC_OK) {
         lmdb_close(&log->base);
         return status;

@@ -356,3 +356,53 @@ truc_status segment_get(struct segment *segment, MDB_txn *txn, uint64_t block, s
     *ret_encoded = bytes_of(value.mv_data, value.mv_size);
     return TRUC_OK;
 }
+
+uint64_t segment_offset(const struct segment *segment, const uint8_t *value)
+{
+    uint64_t into_page = (uintptr_t)value % segment->page_bytes;
+    return load_u64(value - into_page) * segment->page_bytes + into_page;
+}
+
+/* Where the file is mapped; NULL when there is no block, or a damaged page told a place where no such file begins. */
+static uint8_t *find_map(struct segment *segment, MDB_txn *txn)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val key, value;
+    if (mdb_cursor_open(txn, segment->blocks, &cursor) != 0) {
+        return NULL;
+    }
+    int code = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+    mdb_cursor_close(cursor);
+    if (code != 0) {
+        return NULL;
+    }
+    uint8_t *map = (uint8_t *)value.mv_data - segment_offset(segment, value.mv_data), resident;
+    if ((uintptr_t)map % segment->page_bytes != 0 || mincore(map, segment->page_bytes, &resident) != 0) {
+        return NULL; /* nothing is mapped there */
+    }
+    return load_u32(map + META_MAGIC_AT) == META_MAGIC ? map : NULL;
+}
+
+void segment_warm(const struct segment *segment, uint64_t begin, uint64_t end)
+{
+    mdb_filehandle_t fd;
+    if (mdb_env_get_fd(segment->env, &fd) == 0) {
+        (void)posix_fadvise(fd, (off_t)begin, (off_t)(end - begin), POSIX_FADV_WILLNEED);
+    }
+}
+
+void segment_cool(struct segment *segment, uint64_t begin, uint64_t end)
+{
+    mdb_filehandle_t fd;
+    MDB_txn *txn;
+    if (mdb_env_get_fd(segment->env, &fd) != 0 || segment_begin_read(segment, &txn, NULL) != TRUC_OK) {
+        return;
+    }
+    uint8_t *map = find_map(segment, txn);
+    uint64_t used = segment_used(segment);
+    if (map != NULL && begin < used) {
+        (void)madvise(map + begin, (end < used ? end : used) - begin, MADV_DONTNEED); /* of a shared file: unmaps, loses nothing */
+    }
+    segment_end_read(segment, txn);
+    (void)posix_fadvise(fd, (off_t)begin, (off_t)(end - begin), POSIX_FADV_DONTNEED);
+}

@@ -59,4 +59,14 @@ void segment_end_read(struct segment *segment, MDB_txn *txn);
 /* The block as it lies in the map, valid until the transaction ends. TRUC_NOT_FOUND in this transaction's state. */
 truc_status segment_get(struct segment *segment, MDB_txn *txn, uint64_t block, struct bytes *ret_encoded, char *why);
 
+/* Where in the file a value lies that segment_get gave, of which some pages may not be in memory yet. LMDB does not tell, but each
+ * page of its files begins with the page's number, and a value lies behind such a beginning. On a damaged page: anything. */
+uint64_t segment_offset(const struct segment *segment, const uint8_t *value);
+
+/* Begins to read the file's bytes [begin, end) into the page cache, without waiting. */
+void segment_warm(const struct segment *segment, uint64_t begin, uint64_t end);
+/* Gives the page cache of the file's bytes [begin, end) back to the system, also where readers of this process mapped it. What is
+ * dirty stays; what is needed again is read from the disk. */
+void segment_cool(struct segment *segment, uint64_t begin, uint64_t end);
+
 #endif

@@ -1,6 +1,8 @@
 #include "broker/log/lmdb/segments.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 void segments_init(struct segments *segments, const char *directory, uint32_t open_max)
 {
@@ -172,6 +174,32 @@ void segments_give(struct segments *segments, struct segment *segment)
     pthread_mutex_lock(&segments->lock);
     slot_of_block(segments, segment->first_block)->users--;
     pthread_mutex_unlock(&segments->lock);
+}
+
+/* A segment that nobody has open is not mapped. */
+static void cool_closed(const struct segments *segments, uint64_t first_block, uint64_t begin, uint64_t end)
+{
+    char path[FILES_PATH_MAX];
+    int fd = files_segment_path(path, segments->directory, first_block, NULL) == TRUC_OK ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        (void)posix_fadvise(fd, (off_t)begin, (off_t)(end - begin), POSIX_FADV_DONTNEED);
+        (void)close(fd);
+    }
+}
+
+void segments_cool(struct segments *segments, uint64_t first_block, uint64_t begin, uint64_t end)
+{
+    pthread_mutex_lock(&segments->lock);
+    struct segment_slot *slot = slot_of_block(segments, first_block);
+    struct segment *segment = slot->opening ? NULL : slot->segment;
+    slot->users += segment != NULL;
+    pthread_mutex_unlock(&segments->lock);
+    if (segment == NULL) {
+        cool_closed(segments, first_block, begin, end);
+        return;
+    }
+    segment_cool(segment, begin, end);
+    segments_give(segments, segment);
 }
 
 void segments_narrow(struct segments *segments, uint64_t position, uint64_t *low, uint64_t *high)

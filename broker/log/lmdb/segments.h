@@ -44,6 +44,10 @@ truc_status segments_take(struct segments *segments, uint64_t block, struct segm
                           uint64_t *ret_end, char *why);
 void segments_give(struct segments *segments, struct segment *segment);
 
+/* Gives the page cache of bytes [begin, end) of the segment with this first block back to the system (segment_cool), whether it is
+ * open or not. */
+void segments_cool(struct segments *segments, uint64_t first_block, uint64_t begin, uint64_t end);
+
 /* Narrows [*low, *high), blocks, to the segment that holds a position. */
 void segments_narrow(struct segments *segments, uint64_t position, uint64_t *low, uint64_t *high);
 

@@ -14,10 +14,10 @@
 
 #define MIB ((uint64_t)1 << 20)
 
-/* Lead: how far filling goes ahead of use. Guard: commits stay so far away from where filling is going on. Reserve: never
+/* Lead: how far filling goes ahead of use at first; it grows with what is written, up to a whole segment. Guard: commits stay so far away from where filling is going on. Reserve: never
  * promised to anyone, for LMDB's own pages and what the core must still write on a full disk. Plenty: with so much free disk
  * beyond, filling cannot fail soon, and what is promised need not be filled yet. */
-#define LEAD_BYTES (128 * MIB)
+#define LEAD_BYTES_LEAST (128 * MIB)
 #define GUARD_BYTES MIB
 #define RESERVE_BYTES (4 * MIB)
 #define COMMIT_BYTES_LIKELY (9 * MIB)
@@ -37,7 +37,7 @@ struct spare {
     struct area current, next; /* their descriptors and fills are the thread's while it works on them (busy) */
     bool next_made, busy, stop, full;
     bool ballast, ballast_dropped;
-    uint64_t used;                        /* of the current segment */
+    uint64_t used, lead;                  /* of the current segment; ahead of it */
     uint64_t current_demand, next_demand; /* filled bytes that a commit waits for */
     uint64_t largest_commit, disk_free;
     char why[128];
@@ -55,13 +55,13 @@ static uint64_t most(uint64_t a, uint64_t b)
 /* How much of the current segment should be filled by now. */
 static uint64_t current_wanted(const struct spare *spare)
 {
-    return least(spare->current.target, most(spare->used + LEAD_BYTES, spare->current_demand));
+    return least(spare->current.target, most(spare->used + spare->lead, spare->current_demand));
 }
 
 /* And of the next one: the lead goes on into it. */
 static uint64_t next_wanted(const struct spare *spare)
 {
-    uint64_t lead_end = spare->used + LEAD_BYTES;
+    uint64_t lead_end = spare->used + spare->lead;
     uint64_t wanted = lead_end > spare->current.target ? lead_end - spare->current.target : 0;
     uint64_t target = spare->next_made ? spare->next.target : spare->options.segment_bytes;
     return least(most(target, spare->next_demand), most(wanted, spare->next_demand));
@@ -237,6 +237,7 @@ truc_status spare_start(const struct spare_options *options, const char *current
     }
     spare->options = *options;
     spare->used = used;
+    spare->lead = least(LEAD_BYTES_LEAST, options->segment_bytes);
     spare->largest_commit = least(COMMIT_BYTES_LIKELY, options->segment_bytes / 4);
     truc_status status = init_paths(spare, why);
     if (status == TRUC_OK) {
@@ -378,6 +379,7 @@ static uint64_t disk_to_come(const struct spare *spare)
 void spare_used(struct spare *spare, uint64_t used)
 {
     pthread_mutex_lock(&spare->lock);
+    spare->lead = least(spare->lead + used - spare->used, spare->options.segment_bytes);
     spare->used = used;
     if (pick_job(spare) != JOB_NONE && !spare->busy) {
         pthread_cond_signal(&spare->work);

@@ -2,8 +2,10 @@
  * Layer: log, engine lmdb.
  *
  * Commits into space that was written before run two to four times as fast as into a growing file, and a disk that is full is
- * noticed before an acknowledgement depends on it. Filling keeps a constant lead over use, across the boundary of segments too,
- * so that it never comes in bursts; it bypasses the page cache where the file system lets it. LMDB never reads beyond what it has
+ * noticed before an acknowledgement depends on it. Filling keeps a lead over use, across the boundary of segments too. The lead
+ * grows with what is written, byte for byte, up to a whole segment: a busy log is filled one file ahead, where filling and
+ * commits never wait for each other's lock of a file, and it never comes in bursts; a log that is hardly used takes little room.
+ * Filling bypasses the page cache where the file system lets it. LMDB never reads beyond what it has
  * written, so what is filled matters for speed and room only.
  *
  * Threads: one of its own; spare_reserve, spare_advance, spare_used from the log thread; the rest from any. */
