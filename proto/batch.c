@@ -341,8 +341,7 @@ truc_status batch_root(struct digest_context *context, const struct batch_view *
     case EVIDENCE_RECORD:
         return digest_records_root(context, view->seed, raw, view->record_count, ret_root);
     case EVIDENCE_BATCH:
-        digest_batch_root(context, view->seed, raw, ret_root);
-        return TRUC_OK;
+        return digest_batch_root(context, view->seed, raw, ret_root);
     default:
         return TRUC_BAD_BATCH;
     }

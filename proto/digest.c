@@ -7,7 +7,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
-enum { TAG_RECORD = 0, TAG_NODE = 2, TAG_BATCH = 3, TREE_FAN = 16 };
+enum { TAG_RECORD = 0, TAG_NODE = 2, TAG_CHUNK = 3, TREE_FAN = 16 };
 
 _Static_assert((int)SALT_BYTES == (int)SHA256_SALT_BYTES, "the lanes take the salts as they are");
 
@@ -229,10 +229,25 @@ truc_status digest_records_root(struct digest_context *context, const uint8_t se
     return TRUC_OK;
 }
 
-void digest_batch_root(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
-                       uint8_t ret_root[DIGEST_BYTES])
+truc_status digest_batch_root(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
+                              uint8_t ret_root[DIGEST_BYTES])
 {
-    hash_tagged(context, TAG_BATCH, bytes_of(seed, SALT_SEED_BYTES), raw_payload, ret_root);
+    size_t count = (raw_payload.size + CHUNK_BYTES - 1) / CHUNK_BYTES;
+    truc_status status;
+
+    if (count == 0 || raw_payload.size > BATCH_RAW_BYTES_MAX)
+        return TRUC_BAD_BATCH;
+    status = scratch_reserve(context, count);
+    if (status != TRUC_OK)
+        return status;
+    for (size_t i = 0, at = 0; i < count; i++, at += CHUNK_BYTES) {
+        size_t left = raw_payload.size - at;
+        context->messages[i] = bytes_of(raw_payload.data + at, left < CHUNK_BYTES ? left : CHUNK_BYTES);
+    }
+    make_salts(context, seed, count);
+    hash_all(context, TAG_CHUNK, context->salts, count, context->messages, context->digests);
+    fold(context, count, ret_root);
+    return TRUC_OK;
 }
 
 void digest_header(struct digest_context *context, struct bytes immutable_header, uint8_t ret_digest[DIGEST_BYTES])

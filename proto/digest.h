@@ -1,10 +1,10 @@
 /* digest.h: salts, record digests, records_root, header digest, leaf hash. Layer: proto. docs/format.md "Digests".
  *
- *   salts            = AES-256-CTR keystream under the batch's 32-byte seed, zero IV: 16 bytes per record, in order
- *   digest_i         = SHA-256(0x00 || salt_i || record bytes)
+ *   salts            = AES-256-CTR keystream under the batch's 32-byte seed, zero IV: 16 bytes each, in order
+ *   digest_i         = SHA-256(0x00 || salt_i || record bytes)                          (evidence `record`)
+ *                    = SHA-256(0x03 || salt_i || 1,024 bytes of the raw payload, the last one what is left)  (evidence `batch`)
  *   node             = SHA-256(0x02 || up to 16 digests), level upon level until one is left (one digest: itself)
- *   records_root     = that one                                             (evidence `record`)
- *                    = SHA-256(0x03 || seed || raw payload)                 (evidence `batch`)
+ *   records_root     = that one
  *   header_digest    = SHA-256("truc-header-v1\0" || immutable header bytes)
  *   leaf_hash        = SHA-256(0x00 || leaf)                                (RFC 6962)
  *
@@ -16,7 +16,7 @@
 #include "limits.h"
 #include "status.h"
 
-enum { SALT_SEED_BYTES = 32, SALT_BYTES = 16 };
+enum { SALT_SEED_BYTES = 32, SALT_BYTES = 16, CHUNK_BYTES = 1024 };
 
 struct digest_context;
 
@@ -31,8 +31,9 @@ void digest_parts(struct digest_context *context, const struct bytes *parts, siz
  * TRUC_NO_MEMORY. */
 truc_status digest_records_root(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
                                 uint32_t record_count, uint8_t ret_root[DIGEST_BYTES]);
-void digest_batch_root(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
-                       uint8_t ret_root[DIGEST_BYTES]);
+/* Root over a raw payload as a whole. TRUC_BAD_BATCH when it is empty or larger than a batch may be, TRUC_NO_MEMORY. */
+truc_status digest_batch_root(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
+                              uint8_t ret_root[DIGEST_BYTES]);
 void digest_header(struct digest_context *context, struct bytes immutable_header, uint8_t ret_digest[DIGEST_BYTES]);
 void digest_leaf(struct digest_context *context, struct bytes leaf, uint8_t ret_hash[DIGEST_BYTES]);
 

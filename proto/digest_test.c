@@ -162,6 +162,39 @@ static void records_root_large_records_among_small(void **state)
     digest_context_destroy(context);
 }
 
+static void batch_root_agrees_with_the_definition(void **state)
+{
+    static const size_t sizes[] = {1, 1023, 1024, 1025, 6 * 1024, 16 * 1024, 16 * 1024 + 1, 17 * 1024 - 1, 100000, 262144, 300001};
+    struct digest_context *context = digest_context_create();
+    struct random random = {16};
+    (void)state;
+    assert_non_null(context);
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        size_t size = sizes[s], count = (size + 1023) / 1024;
+        uint8_t seed[SALT_SEED_BYTES], expected[DIGEST_BYTES], root[DIGEST_BYTES];
+        uint8_t *payload = malloc(size), *salts = malloc(count * SALT_BYTES), *digests = malloc(count * DIGEST_BYTES);
+        assert_non_null(payload);
+        assert_non_null(salts);
+        assert_non_null(digests);
+        random_fill(&random, seed, sizeof seed);
+        random_fill(&random, payload, size);
+        model_salts(seed, count, salts);
+        for (size_t i = 0; i < count; i++)
+            model_hash(3, salts + i * SALT_BYTES, SALT_BYTES, payload + i * 1024, i + 1 < count ? 1024 : size - i * 1024,
+                       digests + i * DIGEST_BYTES);
+        model_fold(digests, count, expected);
+        assert_status(digest_batch_root(context, seed, bytes_of(payload, size), root), TRUC_OK);
+        if (memcmp(root, expected, DIGEST_BYTES) != 0)
+            fail_msg("a payload of %zu bytes", size);
+        free(payload);
+        free(salts);
+        free(digests);
+    }
+    uint8_t seed[SALT_SEED_BYTES] = {0}, root[DIGEST_BYTES];
+    assert_status(digest_batch_root(context, seed, bytes_of(NULL, 0), root), TRUC_BAD_BATCH);
+    digest_context_destroy(context);
+}
+
 static void records_root_wrong_count_or_cut_is_refused(void **state)
 {
     struct digest_context *context = digest_context_create();
@@ -187,11 +220,12 @@ static void records_root_wrong_count_or_cut_is_refused(void **state)
 static void labelled_digests_follow_their_definitions(void **state)
 {
     struct digest_context *context = digest_context_create();
-    uint8_t seed[SALT_SEED_BYTES] = {4}, expected[DIGEST_BYTES], digest[DIGEST_BYTES];
+    uint8_t seed[SALT_SEED_BYTES] = {4}, salt[SALT_BYTES], expected[DIGEST_BYTES], digest[DIGEST_BYTES];
     (void)state;
     assert_non_null(context);
-    digest_batch_root(context, seed, bytes_of_text("payload"), digest);
-    model_hash(3, seed, sizeof seed, (const uint8_t *)"payload", 7, expected);
+    model_salts(seed, 1, salt);
+    assert_status(digest_batch_root(context, seed, bytes_of_text("payload"), digest), TRUC_OK);
+    model_hash(3, salt, sizeof salt, (const uint8_t *)"payload", 7, expected);
     assert_memory_equal(digest, expected, DIGEST_BYTES);
     digest_header(context, bytes_of_text("header"), digest);
     SHA256((const uint8_t *)"truc-header-v1\0header", 21, expected);
@@ -238,6 +272,7 @@ int main(void)
         cmocka_unit_test(records_root_agrees_with_the_definition),
         cmocka_unit_test(records_root_every_length_around_block_ends),
         cmocka_unit_test(records_root_large_records_among_small),
+        cmocka_unit_test(batch_root_agrees_with_the_definition),
         cmocka_unit_test(records_root_wrong_count_or_cut_is_refused),
         cmocka_unit_test(labelled_digests_follow_their_definitions),
         cmocka_unit_test(chain_covers_all_its_parts),

@@ -94,8 +94,8 @@ static void root_by_record(struct work *w)
 static void root_by_batch(struct work *w)
 {
     uint8_t root[DIGEST_BYTES];
-    digest_batch_root(w->digests, w->seed, bytes_of(w->payload, w->payload_size), root);
-    w->sink += root[0];
+    if (digest_batch_root(w->digests, w->seed, bytes_of(w->payload, w->payload_size), root) == TRUC_OK)
+        w->sink += root[0];
 }
 
 static void add_to_replay(struct work *w)

@@ -280,7 +280,8 @@ def digests(make, records_hex, many, header, payload, leaf):
         vector("records_root of 3 records", "records_root", {"salt_seed": seed, "records": records_hex}),
         vector("records_root of 17 records", "records_root", {"salt_seed": seed, "records": many[:17]}),
         vector("records_root of 272 records", "records_root", {"salt_seed": seed, "records": (7 * many)[:272]}),
-        vector("batch root", "batch_root", {"salt_seed": seed, "payload": payload.hex()}),
+        vector("batch root of one chunk", "batch_root", {"salt_seed": seed, "payload": payload.hex()}),
+        vector("batch root of 3 chunks", "batch_root", {"salt_seed": seed, "payload": noise("chunks", 2600).hex()}),
         vector("header digest", "header_digest", {"header": header.hex()}),
         vector("leaf hash", "leaf_hash", {"leaf": leaf}),
         vector("chain of a block with two entries", "chain", {
