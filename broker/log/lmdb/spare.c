@@ -18,6 +18,7 @@
  * promised to anyone, for LMDB's own pages and what the core must still write on a full disk. Plenty: with so much free disk
  * beyond, filling cannot fail soon, and what is promised need not be filled yet. */
 #define LEAD_BYTES_LEAST (128 * MIB)
+#define LEAD_STEP_BYTES (8 * MIB)
 #define GUARD_BYTES MIB
 #define RESERVE_BYTES (4 * MIB)
 #define COMMIT_BYTES_LIKELY (9 * MIB)
@@ -52,17 +53,22 @@ static uint64_t most(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+/* Where the lead ends; in steps, so that small commits are not each followed by a little filling and its flush. */
+static uint64_t lead_end(const struct spare *spare)
+{
+    return (spare->used + spare->lead) / LEAD_STEP_BYTES * LEAD_STEP_BYTES;
+}
+
 /* How much of the current segment should be filled by now. */
 static uint64_t current_wanted(const struct spare *spare)
 {
-    return least(spare->current.target, most(spare->used + spare->lead, spare->current_demand));
+    return least(spare->current.target, most(lead_end(spare), spare->current_demand));
 }
 
 /* And of the next one: the lead goes on into it. */
 static uint64_t next_wanted(const struct spare *spare)
 {
-    uint64_t lead_end = spare->used + spare->lead;
-    uint64_t wanted = lead_end > spare->current.target ? lead_end - spare->current.target : 0;
+    uint64_t end = lead_end(spare), wanted = end > spare->current.target ? end - spare->current.target : 0;
     uint64_t target = spare->next_made ? spare->next.target : spare->options.segment_bytes;
     return least(most(target, spare->next_demand), most(wanted, spare->next_demand));
 }
