@@ -18,6 +18,7 @@
 #include "proto/frame.h"
 
 struct core;
+struct core_prepared;
 
 struct core_family { /* a topic family of the configuration; the first whose pattern matches counts */
     struct bytes pattern;
@@ -48,6 +49,10 @@ struct core_config {
     uint32_t clock_jump_ms;     /* 5,000 */
     uint32_t clock_behind_ms;   /* 60,000: at start, clock this far behind the last entry refuses appends */
     bool accept_clock;          /* operator said so */
+    /* A batch that leaves the evidence level open was prepared at another level than its topic turned out to have: computes its
+     * root, and sets its level, again. Called within a step; TRUC_NO_MEMORY. */
+    truc_status (*digest_again)(void *context, struct core_prepared *prepared, enum evidence evidence);
+    void *digest_context;
 };
 void core_config_init(struct core_config *ret_config); /* the defaults above */
 

@@ -228,6 +228,27 @@ static void publish_other_evidence_than_the_topics_is_refused(void **state)
     expect_ok(6, 1, 1);
 }
 
+static void publish_that_leaves_the_evidence_open_takes_the_topics(void **state)
+{
+    struct kit_batch batch = batch_of("free.x", 0, 1);
+    struct leaf leaf;
+    const struct kit_entry *entry;
+
+    (void)state;
+    batch.evidence = EVIDENCE_BATCH;
+    kit_publish(&kit, connection, 5, &batch);
+    batch.evidence = EVIDENCE_UNSPECIFIED;
+    batch.first_sequence = 1;
+    kit_publish(&kit, connection, 6, &batch);
+    kit_commit(&kit);
+    expect_ok(5, 0, 0);
+    expect_ok(6, 1, 1);
+    entry = &kit.log[kit.log_count - 1];
+    assert_int_equal(leaf_parse(bytes_of(entry->leaf, entry->leaf_size), &leaf), TRUC_OK);
+    assert_int_equal(leaf.evidence, EVIDENCE_BATCH);
+    assert_int_equal(leaf.records_root[31], 0x30 + EVIDENCE_BATCH);
+}
+
 static void publish_more_topics_than_allowed_is_refused(void **state)
 {
     struct kit_batch batch;
@@ -369,6 +390,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(publish_unknown_producer_or_epoch_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(publish_against_its_family_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(publish_other_evidence_than_the_topics_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(publish_that_leaves_the_evidence_open_takes_the_topics, setup, teardown),
         cmocka_unit_test_setup_teardown(publish_more_topics_than_allowed_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(publish_verify_pool_refusal_is_passed_on, setup, teardown),
         cmocka_unit_test_setup_teardown(publish_beyond_the_credit_closes, setup, teardown),

@@ -107,7 +107,7 @@ struct kit_batch {
     const char *topic, *agency, *system; /* agency NULL: H26.16/portal */
     uint64_t producer_id, first_sequence;
     uint32_t epoch, record_count;
-    enum evidence evidence; /* 0: record */
+    enum evidence evidence; /* 0: left to the topic, prepared as record */
     enum codec codec;
     uint32_t record_largest, frame_bytes;
     size_t batch_bytes; /* 0: 100 */

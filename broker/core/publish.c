@@ -148,6 +148,11 @@ static bool check_topic(struct attempt *attempt)
     }
     if (attempt->topic->evidence == (uint8_t)attempt->prepared->evidence)
         return true;
+    if (attempt->batch->evidence == EVIDENCE_UNSPECIFIED) {
+        if (core->config.digest_again(core->config.digest_context, attempt->prepared, attempt->topic->evidence) == TRUC_OK)
+            return true;
+        return refuse(attempt, refusal_retry(TRUC_BUSY, RETRY_BUSY_MS), "out of memory; retry after the time given");
+    }
     return refuse(attempt, refusal_of(TRUC_EVIDENCE_MISMATCH),
                   "the topic was created with evidence level %s; publish with that level, see `truc topic info`",
                   attempt->topic->evidence == EVIDENCE_BATCH ? "batch" : "record");

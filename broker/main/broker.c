@@ -121,12 +121,22 @@ static truc_status create_net(struct broker *broker, char *why)
     return status;
 }
 
+static truc_status digest_again(void *context, struct core_prepared *prepared, enum evidence evidence)
+{
+    return publish_digest_again(context, prepared, evidence);
+}
+
 static truc_status create_core(struct broker *broker, const struct catalog_copy *copy, bool accept_clock, char *why)
 {
     const struct config *config = broker->config;
     const struct log_identity *identity = log_identity(broker->log);
     struct log_usage usage = log_usage(broker->log);
     struct core_config core_config;
+    broker->core_publisher = publisher_create();
+    if (broker->core_publisher == NULL) {
+        snprintf(why, BROKER_WHY_BYTES, "no memory to serve with");
+        return TRUC_NO_MEMORY;
+    }
     core_config_init(&core_config);
     snprintf(core_config.domain, sizeof core_config.domain, "%s", identity->domain);
     memcpy(core_config.log_id, identity->log_id, LOG_ID_BYTES);
@@ -152,6 +162,8 @@ static truc_status create_core(struct broker *broker, const struct catalog_copy 
     core_config.clock_jump_ms = (uint32_t)config->clock_jump;
     core_config.clock_behind_ms = config->clock_behind > UINT32_MAX ? UINT32_MAX : (uint32_t)config->clock_behind;
     core_config.accept_clock = accept_clock;
+    core_config.digest_again = digest_again;
+    core_config.digest_context = broker->core_publisher;
     truc_status status = core_create(&core_config, &broker->core);
     if (status == TRUC_OK) {
         struct catalog_visitor visitor = {.context = broker->core,
@@ -329,6 +341,7 @@ void broker_stop(struct broker *broker)
     log_thread_destroy(broker->log_thread);
     reader_pool_destroy(broker->reader_pool);
     core_destroy(broker->core);
+    publisher_destroy(broker->core_publisher);
     log_close(broker->log);
     mailbox_fini(&broker->mailbox);
     verify_pool_destroy(broker->verify_pool);

@@ -17,6 +17,7 @@ struct broker {
     struct net *net;
     struct core *core;
     struct publish_rules rules;
+    struct publisher *core_publisher; /* the core thread's */
     struct verify_pool *verify_pool;
     struct log_thread *log_thread;
     struct reader_pool *reader_pool;

@@ -166,6 +166,20 @@ done:
     return status;
 }
 
+truc_status publish_digest_again(struct publisher *publisher, struct core_prepared *prepared, enum evidence evidence)
+{
+    struct bytes raw;
+    truc_status status = batch_raw(&prepared->batch, &publisher->raw, &publisher->raw_capacity, &raw);
+    if (status == TRUC_OK) {
+        status = batch_root(publisher->digests, &prepared->batch, evidence, raw, prepared->records_root);
+    }
+    if (status == TRUC_OK) {
+        prepared->evidence = evidence;
+    }
+    scratch_trim(&publisher->raw, &publisher->raw_capacity);
+    return status;
+}
+
 void publish_free(struct publish *publish)
 {
     if (publish == NULL) {

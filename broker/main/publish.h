@@ -41,6 +41,8 @@ void publisher_destroy(struct publisher *publisher);
  * batch_raw, directory_build, TRUC_BATCH_TOO_LARGE, TRUC_UNSUPPORTED, TRUC_NO_MEMORY, and why. */
 truc_status publish_prepare(struct publisher *publisher, const struct publish_rules *rules, const struct frame *frame,
                             struct net_buffer *buffer, struct publish **ret_publish, char why[PUBLISH_WHY_BYTES]);
+/* The root at another level of evidence. TRUC_NO_MEMORY. */
+truc_status publish_digest_again(struct publisher *publisher, struct core_prepared *prepared, enum evidence evidence);
 void publish_free(struct publish *publish); /* NULL is allowed; any thread */
 
 /* What a batch says of its unpacked size, to decide where to check it; 0 when it is too short to say. */

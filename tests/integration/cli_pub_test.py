@@ -47,6 +47,17 @@ class PubTest(unittest.TestCase):
         self.assertNotIn(b"created", done.stderr)
         self.assertIn(b"offset 1 ", done.stdout)
 
+    def test_evidence_left_open_is_the_topics(self):
+        first = cli.run(self.url, "pub", "meter.open", "--evidence", "batch", data=b"1")
+        self.assertEqual(first.returncode, 0, first.stderr)
+        for codec in ("none", "zstd"):
+            later = cli.run(self.url, "pub", "meter.open", "--lines", "--codec", codec, data=b"2\n" * 3000)
+            self.assertEqual(later.returncode, 0, later.stderr)
+        self.assertEqual(len(self.replay("meter.open")), 6001)  # with its digests checked
+        refused = cli.run(self.url, "pub", "meter.open", "--evidence", "record", data=b"3")
+        self.assertEqual(refused.returncode, 32)
+        self.assertIn(b"EVIDENCE_MISMATCH", refused.stderr)
+
     def test_lines_come_back_byte_by_byte(self):
         content = b"first\n\nthird \xff\xfe\n" + b"x" * 300000 + b"\nlast without newline"
         done = cli.run(self.url, "pub", "many.lines", "--lines", data=content)
