@@ -27,7 +27,8 @@ PRODUCERS = (("plain1", False), ("plain2", False), ("outbox1", True), ("outbox2"
 READERS = ("reader1", "reader2")
 FINISH_S, DUMP_S = 60, 180
 RATE = 600  # records a second and producer
-CONFIG = "segment_bytes: 16777216\n"  # segments roll over during the run
+# Segments roll over and leave the page cache during the run.
+CONFIG = "segment_bytes: 16777216\ncache_bytes: 8388608\nindex_flush_bytes: 1048576\n"
 
 
 class Client:
