@@ -183,7 +183,7 @@ class Growth:
             passes += 1
         whole = (time.monotonic() - began) / passes
         self.report("records in the log", info["record_count"], "record")
-        self.report("records of the topic read", topic["record_count"], "record")
+        self.report("records of the topic read", topic["next_offset"], "record")
         self.report("one replay of that topic, process start included", whole * 1e3, "ms", 100, at_least=False)
 
     def run(self):
