@@ -37,7 +37,7 @@ static bool uint_parse(const char *text, bool with_unit, uint64_t *ret_value)
             return false;
         }
         scale = UINT64_C(1) << (10 * (size_t)(unit - units + 1));
-        end++;
+        end += strcmp(end + 1, "iB") == 0 ? 3 : 1; /* 64K, 64KiB as in the broker's configuration */
     }
     return *end == '\0' && !__builtin_mul_overflow(value, scale, ret_value);
 }
@@ -48,7 +48,7 @@ static truc_status uint_store(const struct cli_option *option, const char *text,
     bool with_unit = option->type == CLI_SIZE;
     if (!uint_parse(text, with_unit, &value) || value < option->minimum || value > maximum) {
         snprintf(why, CLI_WHY_BYTES, "--%s takes %s from %" PRIu64 " to %" PRIu64 "%s, not '%s'", option->name,
-                 with_unit ? "a size" : "a whole number", option->minimum, maximum, with_unit ? " (K, M, G as units)" : "", text);
+                 with_unit ? "a size" : "a whole number", option->minimum, maximum, with_unit ? " (KiB, MiB, GiB as units)" : "", text);
         return TRUC_USAGE;
     }
     *ret_value = (struct cli_uint){true, value};

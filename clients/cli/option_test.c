@@ -95,6 +95,17 @@ static void parse_all_types_fills_values(void **state)
     cli_options_fini(&f.sets[0]);
 }
 
+static void parse_sizes_are_written_as_in_the_configuration(void **state)
+{
+    struct fixture f;
+    (void)state;
+    fixture_init(&f);
+    assert_int_equal(PARSE(&f, "--size=64KiB"), TRUC_OK);
+    assert_int_equal(f.values.size.value, 65536);
+    assert_int_equal(PARSE(&f, "--size=64KB"), TRUC_USAGE);
+    cli_options_fini(&f.sets[0]);
+}
+
 static void parse_stops_at_first_operand_when_asked(void **state)
 {
     struct fixture f;
@@ -184,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parse_all_types_fills_values),       cmocka_unit_test(parse_stops_at_first_operand_when_asked),
+        cmocka_unit_test(parse_sizes_are_written_as_in_the_configuration),
         cmocka_unit_test(parse_unknown_option_names_nearest), cmocka_unit_test(parse_bad_values_name_option_and_range),
         cmocka_unit_test(parse_option_twice_is_refused),      cmocka_unit_test(resolve_echoes_times_without_zone),
     };
