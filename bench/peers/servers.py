@@ -113,8 +113,8 @@ class JetStream(System):
         os.makedirs(directory, exist_ok=True)
         config = os.path.join(directory, "nats.conf")
         with open(config, "w", encoding="ascii") as out:
-            sync = "sync_interval: always" if self.sync_always else ""
-            out.write(f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{directory}/store" {sync} }}\n')
+            sync = ", sync_interval: always" if self.sync_always else ""
+            out.write(f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{directory}/store"{sync} }}\n')
         server = Server([self.binary, "-c", config], directory)
         await_port(port, server.process, self.name)
         return server, f"nats://127.0.0.1:{port}"
