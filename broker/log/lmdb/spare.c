@@ -53,10 +53,10 @@ static uint64_t most(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Where the lead ends; in steps, so that small commits are not each followed by a little filling and its flush. */
+/* Where the lead ends, at least; in steps, so that small commits are not each followed by a little filling and its flush. */
 static uint64_t lead_end(const struct spare *spare)
 {
-    return (spare->used + spare->lead) / LEAD_STEP_BYTES * LEAD_STEP_BYTES;
+    return (spare->used + spare->lead + LEAD_STEP_BYTES - 1) / LEAD_STEP_BYTES * LEAD_STEP_BYTES;
 }
 
 /* How much of the current segment should be filled by now. */
