@@ -51,12 +51,11 @@ static bool grow(struct outbox_replay *replay)
     return true;
 }
 
-static struct open_topic *find(struct outbox_replay *replay, const struct outbox_item *item, bool *ret_fresh)
+static struct open_topic *find(struct outbox_replay *replay, const struct outbox_item *item)
 {
     struct open_topic *topic = replay->capacity == 0 ? NULL : replay->table[slot_of(item->topic, replay->capacity)];
     struct open_topic **slot;
 
-    *ret_fresh = false;
     while (topic != NULL && !bytes_equal(bytes_of(topic->name, topic->name_size), item->topic))
         topic = topic->hash_next;
     if (topic != NULL)
@@ -74,7 +73,6 @@ static struct open_topic *find(struct outbox_replay *replay, const struct outbox
     *replay->last = topic;
     replay->last = &topic->next;
     replay->count++;
-    *ret_fresh = true;
     return topic;
 }
 
@@ -139,15 +137,15 @@ static truc_status drop_refused(struct open_topic *topic, uint64_t sequence, uin
 
 truc_status outbox_replay_add(struct outbox_replay *replay, const struct outbox_item *item)
 {
-    bool fresh;
-    struct open_topic *topic = item->topic.size == 0 ? NULL : find(replay, item, &fresh);
+    struct open_topic *topic = item->topic.size == 0 ? NULL : find(replay, item);
 
     if (topic == NULL)
         return item->topic.size == 0 ? TRUC_DAMAGED : TRUC_NO_MEMORY;
     switch (item->kind) {
     case OUTBOX_RECORD:
-        if (fresh)
+        if (!topic->begun && item->sequence > topic->first_sequence)
             topic->first_sequence = item->sequence;
+        topic->begun = true;
         if (item->sequence != topic->first_sequence + topic->count)
             return TRUC_DAMAGED;
         return add_record(topic, item->body);
@@ -157,8 +155,8 @@ truc_status outbox_replay_add(struct outbox_replay *replay, const struct outbox_
     case OUTBOX_REFUSED:
         if (item->body.size != 4)
             return TRUC_DAMAGED;
-        if (fresh) { /* all of it stood in deleted segments */
-            topic->first_sequence = item->sequence;
+        if (!topic->begun) {
+            open_topic_drop(topic, item->sequence);
             return TRUC_OK;
         }
         return drop_refused(topic, item->sequence, load_u32(item->body.data));

@@ -1,6 +1,8 @@
 /* outbox_replay.h: the items of an outbox add up to the records of each topic that are still open. Layer: libtruc. Pure.
  *
- * A topic's open records are dense: their sequences are first_sequence, first_sequence + 1, ... in the order in which they came. */
+ * A topic's open records are dense: their sequences are first_sequence, first_sequence + 1, ... in the order in which they came.
+ * Until the first of them, first_sequence is only the least it can have: what ACKED and REFUSED items speak of before it stood in
+ * segments that are deleted. */
 #ifndef TRUC_CLIENT_OUTBOX_REPLAY_H
 #define TRUC_CLIENT_OUTBOX_REPLAY_H
 
@@ -12,6 +14,7 @@ struct open_topic {
     uint64_t first_sequence;
     struct bytes *records;         /* borrowed from the segments */
     size_t begin, count, capacity; /* records[begin .. begin + count) are open */
+    bool begun; /* a record has come */
     uint8_t name_size;
     char name[TOPIC_BYTES_MAX + 1];
 };

@@ -61,6 +61,35 @@ static void replay_items_add_up(void **state)
 
 /* --- kills ------------------------------------------------------------------------------------------------------------------- */
 
+/* What comes first of a topic may speak of records in segments that are deleted. */
+static void replay_begins_in_the_middle(void **state)
+{
+    struct outbox_replay replay;
+
+    (void)state;
+    outbox_replay_init(&replay);
+    add(&replay, OUTBOX_ACKED, 100, 0, TRUC_OK); /* 100 to 104 were acknowledged later */
+    add(&replay, OUTBOX_RECORD, 105, 0, TRUC_OK);
+    add(&replay, OUTBOX_ACKED, 105, 0, TRUC_OK);
+    add(&replay, OUTBOX_RECORD, 107, 0, TRUC_DAMAGED);
+    assert_int_equal(replay.topics->first_sequence, 105);
+    assert_int_equal(replay.topics->count, 1);
+    outbox_replay_fini(&replay);
+
+    outbox_replay_init(&replay);
+    add(&replay, OUTBOX_ACKED, 100, 0, TRUC_OK);
+    add(&replay, OUTBOX_REFUSED, 100, 3, TRUC_OK);
+    add(&replay, OUTBOX_RECORD, 99, 0, TRUC_DAMAGED);
+    outbox_replay_fini(&replay);
+
+    outbox_replay_init(&replay);
+    add(&replay, OUTBOX_REFUSED, 20, 3, TRUC_OK);
+    add(&replay, OUTBOX_RECORD, 20, 0, TRUC_OK);
+    add(&replay, OUTBOX_RECORD, 21, 0, TRUC_OK);
+    assert_int_equal(replay.topics->first_sequence, 20);
+    outbox_replay_fini(&replay);
+}
+
 static void remove_directory(const char *path)
 {
     DIR *stream = opendir(path);
@@ -298,6 +327,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replay_items_add_up),
+        cmocka_unit_test(replay_begins_in_the_middle),
         cmocka_unit_test(outbox_keeps_what_was_not_acknowledged),
         cmocka_unit_test(outbox_stays_small_and_forgets_the_refused),
         cmocka_unit_test(outbox_torn_end_is_cut_and_damage_is_told),
