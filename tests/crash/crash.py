@@ -114,7 +114,7 @@ def kill_many(one, clients, kills, chance):
 
 
 def wait_for_readers(one, clients):
-    """Readers are through when their ledgers hold the last position."""
+    """Readers are through when their ledgers hold the last position. Returns what went wrong."""
     with wire.Client(one.url) as client:
         last = client.durable_position() - 1
     for client in clients:
@@ -126,7 +126,8 @@ def wait_for_readers(one, clients):
                     file.seek(max(0, os.path.getsize(path) - (1 << 20)))
                     return text in file.read()
             if not broker.eventually(reached, timeout=60):
-                print("crash: %s did not reach position %d" % (client.name, last))
+                return "%s did not reach position %d" % (client.name, last)
+    return None
 
 
 def finish_all(one, clients):
@@ -141,7 +142,7 @@ def finish_all(one, clients):
             status = client.drain()
         if status != 0:
             problem = problem or "%s ended with status %s" % (client.name, status)
-    wait_for_readers(one, clients)
+    problem = problem or wait_for_readers(one, clients)
     for client in clients:
         if client.name in READERS:
             client.stop()
