@@ -360,7 +360,7 @@ static void publish_unanswered_times_out_and_is_not_doubled(void **state)
     struct plan plan = {.deed = FAKE_SILENT, .times = 1000, .kind = FRAME_PUBLISH};
     truc_client *client = kit_client(broker->url, NULL);
     truc_producer *producer =
-        kit_producer(client, ledger, "batch_records", "10", "in_flight", "2", "delivery_timeout_ms", "100", NULL);
+        kit_producer(client, ledger, "batch_records", "10", "in_flight", "2", "delivery_timeout_ms", "1500", NULL);
 
     (void)state;
     set_plan(broker, &plan);
@@ -371,7 +371,8 @@ static void publish_unanswered_times_out_and_is_not_doubled(void **state)
     plan.times = 0;
     fake_broker_disconnect(broker);
     fake_broker_unlock(broker);
-    /* What was sent before is followed up, so new records keep their place behind it. */
+    /* What was sent before is followed up, so new records keep their place behind it. They must be stored within the time-out, a
+     * reconnect included. */
     kit_publish(producer, topic, 50, 60, 16, 0);
     assert_int_equal(truc_flush(producer, WAIT_MS), TRUC_OK);
     assert_int_equal(ledger_count(ledger, TRUC_OK), 10);
