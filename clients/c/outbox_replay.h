@@ -14,7 +14,7 @@ struct open_topic {
     uint64_t first_sequence;
     struct bytes *records;         /* borrowed from the segments */
     size_t begin, count, capacity; /* records[begin .. begin + count) are open */
-    bool begun; /* a record has come */
+    bool begun;                    /* a record has come */
     uint8_t name_size;
     char name[TOPIC_BYTES_MAX + 1];
 };

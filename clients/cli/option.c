@@ -48,7 +48,8 @@ static truc_status uint_store(const struct cli_option *option, const char *text,
     bool with_unit = option->type == CLI_SIZE;
     if (!uint_parse(text, with_unit, &value) || value < option->minimum || value > maximum) {
         snprintf(why, CLI_WHY_BYTES, "--%s takes %s from %" PRIu64 " to %" PRIu64 "%s, not '%s'", option->name,
-                 with_unit ? "a size" : "a whole number", option->minimum, maximum, with_unit ? " (KiB, MiB, GiB as units)" : "", text);
+                 with_unit ? "a size" : "a whole number", option->minimum, maximum, with_unit ? " (KiB, MiB, GiB as units)" : "",
+                 text);
         return TRUC_USAGE;
     }
     *ret_value = (struct cli_uint){true, value};

@@ -194,10 +194,13 @@ static void resolve_echoes_times_without_zone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parse_all_types_fills_values),       cmocka_unit_test(parse_stops_at_first_operand_when_asked),
+        cmocka_unit_test(parse_all_types_fills_values),
+        cmocka_unit_test(parse_stops_at_first_operand_when_asked),
         cmocka_unit_test(parse_sizes_are_written_as_in_the_configuration),
-        cmocka_unit_test(parse_unknown_option_names_nearest), cmocka_unit_test(parse_bad_values_name_option_and_range),
-        cmocka_unit_test(parse_option_twice_is_refused),      cmocka_unit_test(resolve_echoes_times_without_zone),
+        cmocka_unit_test(parse_unknown_option_names_nearest),
+        cmocka_unit_test(parse_bad_values_name_option_and_range),
+        cmocka_unit_test(parse_option_twice_is_refused),
+        cmocka_unit_test(resolve_echoes_times_without_zone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

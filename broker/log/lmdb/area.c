@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WRITE_BYTES = 1 << 20, STEP_BYTES = 8 << 20, PREALLOCATE_BYTES = 64 << 20, ALIGN_BYTES = 4096 };
+enum { WRITE_BYTES = 1 << 20, PREALLOCATE_BYTES = 64 << 20, ALIGN_BYTES = 4096 };
 
 static uint8_t zeros[WRITE_BYTES] __attribute__((aligned(ALIGN_BYTES)));
 
@@ -62,7 +62,7 @@ static int write_zeros(struct area *area, uint64_t at, size_t size)
 truc_status area_fill(struct area *area, uint64_t wanted, char *why)
 {
     uint64_t end = (wanted < area->target ? wanted : area->target) / ALIGN_BYTES * ALIGN_BYTES;
-    end = end < area->filled + STEP_BYTES ? end : area->filled + STEP_BYTES;
+    end = end < area->filled + AREA_STEP_BYTES ? end : area->filled + AREA_STEP_BYTES;
     if (end <= area->filled) {
         end = area->target; /* less than a page is missing */
     }

@@ -7,6 +7,8 @@
 
 #include "broker/log/lmdb/files.h"
 
+enum { AREA_STEP_BYTES = 8 << 20 }; /* that one area_fill writes at most */
+
 struct area {
     int fd;
     bool direct;
@@ -18,8 +20,8 @@ struct area {
 truc_status area_open(struct area *ret_area, const char *path, bool create, uint64_t target, char *why);
 void area_close(struct area *area);
 
-/* One step towards `wanted` bytes (at most the target): some MiB are written and flushed, and then counted. TRUC_DISK_FULL when
- * there is no room, TRUC_IO; what was filled before stays. */
+/* One step towards `wanted` bytes (at most the target): AREA_STEP_BYTES at most are written and flushed, and then counted.
+ * TRUC_DISK_FULL when there is no room, TRUC_IO; what was filled before stays. */
 truc_status area_fill(struct area *area, uint64_t wanted, char *why);
 
 #endif

@@ -109,8 +109,7 @@ static void link_oldest(struct cache *cache, int32_t at)
     cache->oldest = at;
 }
 
-/* Puts a new stretch into its bucket, not yet into the order. When the oldest had to go for it, that is *ret_evicted, else its
- * number is NUMBER_NONE. */
+/* Puts a new stretch into its bucket, not yet into the order. The oldest has to go for it when all are in use: *ret_evicted. */
 static int32_t add(struct cache *cache, uint64_t first_block, uint64_t number, struct stretch *ret_evicted)
 {
     int32_t at = cache->count;
@@ -125,6 +124,20 @@ static int32_t add(struct cache *cache, uint64_t first_block, uint64_t number, s
     int32_t *bucket = bucket_of(cache, first_block, number);
     cache->stretches[at] = (struct stretch){.first_block = first_block, .number = number, .next = *bucket};
     *bucket = at;
+    return at;
+}
+
+/* Takes a stretch out of the order, adding it when it was cold. The caller links it again. *ret_evicted: as with add, else its
+ * number is NUMBER_NONE. */
+static int32_t take(struct cache *cache, uint64_t first_block, uint64_t number, bool *ret_cold, struct stretch *ret_evicted)
+{
+    int32_t at = find(cache, first_block, number);
+    *ret_cold = at == NONE;
+    ret_evicted->number = NUMBER_NONE;
+    if (at == NONE) {
+        return add(cache, first_block, number, ret_evicted);
+    }
+    unlink_order(cache, at);
     return at;
 }
 
@@ -145,15 +158,10 @@ static void warm(const struct segment *segment, uint64_t number)
 void cache_written(struct cache *cache, const struct segment *segment, uint64_t begin, uint64_t end)
 {
     for (uint64_t number = begin / CACHE_STRETCH_BYTES; number * CACHE_STRETCH_BYTES < end; number++) {
-        struct stretch evicted = {.number = NUMBER_NONE};
+        struct stretch evicted;
+        bool cold;
         pthread_mutex_lock(&cache->lock);
-        int32_t at = find(cache, segment->first_block, number);
-        if (at == NONE) {
-            at = add(cache, segment->first_block, number, &evicted);
-        } else {
-            unlink_order(cache, at);
-        }
-        link_newest(cache, at);
+        link_newest(cache, take(cache, segment->first_block, number, &cold, &evicted));
         pthread_mutex_unlock(&cache->lock);
         cool(cache, &evicted);
     }
@@ -184,20 +192,15 @@ static void read_ahead(struct cache *cache, const struct segment *segment, uint6
  * next to go, so that looking here and there does not drive out what is used. */
 static void read_stretch(struct cache *cache, const struct segment *segment, uint64_t number)
 {
-    struct stretch evicted = {.number = NUMBER_NONE};
+    struct stretch evicted;
+    bool cold;
     pthread_mutex_lock(&cache->lock);
-    int32_t at = find(cache, segment->first_block, number);
-    bool cold = at == NONE, follows = number == 0 || find(cache, segment->first_block, number - 1) != NONE;
-    if (cold) {
-        at = add(cache, segment->first_block, number, &evicted);
-        cache->stretches[at].glance = true;
-    } else {
-        unlink_order(cache, at);
-    }
+    bool follows = number == 0 || find(cache, segment->first_block, number - 1) != NONE;
+    int32_t at = take(cache, segment->first_block, number, &cold, &evicted);
     struct stretch *stretch = &cache->stretches[at];
-    bool goes_on = stretch->ahead || (stretch->glance && follows);
+    bool goes_on = stretch->ahead || ((cold || stretch->glance) && follows);
+    stretch->glance = (cold || stretch->glance) && !goes_on;
     stretch->ahead = false;
-    stretch->glance = stretch->glance && !goes_on;
     if (stretch->glance) {
         link_oldest(cache, at);
     } else {

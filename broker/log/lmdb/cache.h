@@ -1,8 +1,8 @@
 /* cache.h: which parts of the log stay in the page cache: those used last, up to a number of bytes. Layer: log, engine lmdb.
  *
  * A commit then writes into pages that were just given back, instead of taking new ones from the system and, in the end, from other
- * programs; a reader that goes through an old log does not drive the newest part out (ADR 0036). The unit is a stretch of a segment's
- * file. Who reads one stretch after the other has the next one read ahead.
+ * programs; a reader that goes through an old log does not drive the newest part out (ADR 0036). The unit is a stretch of a
+ * segment's file. Who reads one stretch after the other has the next one read ahead.
  *
  * Threads: any. The system is asked outside the lock. */
 #ifndef TRUC_LOG_LMDB_CACHE_H

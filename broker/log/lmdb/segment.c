@@ -223,19 +223,27 @@ uint64_t segment_used(const struct segment *segment)
     return mdb_env_info(segment->env, &info) == 0 ? ((uint64_t)info.me_last_pgno + 1) * segment->page_bytes : 0;
 }
 
+/* The last block's number and bytes; MDB_NOTFOUND when there is none. */
+static int get_last(const struct segment *segment, MDB_txn *txn, MDB_val *ret_key, MDB_val *ret_value)
+{
+    MDB_cursor *cursor;
+    int code = mdb_cursor_open(txn, segment->blocks, &cursor);
+    if (code == 0) {
+        code = mdb_cursor_get(cursor, ret_key, ret_value, MDB_LAST);
+        mdb_cursor_close(cursor);
+    }
+    return code;
+}
+
 truc_status segment_last_block(struct segment *segment, uint64_t *ret_block, char *why)
 {
     MDB_txn *txn = NULL;
-    MDB_cursor *cursor = NULL;
     MDB_val key, value;
     truc_status status = segment_begin_read(segment, &txn, why);
     if (status != TRUC_OK) {
         return status;
     }
-    int code = mdb_cursor_open(txn, segment->blocks, &cursor);
-    if (code == 0) {
-        code = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
-    }
+    int code = get_last(segment, txn, &key, &value);
     if (code == MDB_NOTFOUND) {
         status = TRUC_NOT_FOUND;
     } else if (code != 0) {
@@ -244,9 +252,6 @@ truc_status segment_last_block(struct segment *segment, uint64_t *ret_block, cha
         status = files_error(MDB_CORRUPTED, "reading", "the last block", why);
     } else {
         *ret_block = load_u64(key.mv_data);
-    }
-    if (cursor != NULL) {
-        mdb_cursor_close(cursor);
     }
     segment_end_read(segment, txn);
     return status;
@@ -364,16 +369,10 @@ uint64_t segment_offset(const struct segment *segment, const uint8_t *value)
 }
 
 /* Where the file is mapped; NULL when there is no block, or a damaged page told a place where no such file begins. */
-static uint8_t *find_map(struct segment *segment, MDB_txn *txn)
+static uint8_t *find_map(const struct segment *segment, MDB_txn *txn)
 {
-    MDB_cursor *cursor = NULL;
     MDB_val key, value;
-    if (mdb_cursor_open(txn, segment->blocks, &cursor) != 0) {
-        return NULL;
-    }
-    int code = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
-    mdb_cursor_close(cursor);
-    if (code != 0) {
+    if (get_last(segment, txn, &key, &value) != 0) {
         return NULL;
     }
     uint8_t *map = (uint8_t *)value.mv_data - segment_offset(segment, value.mv_data), resident;

@@ -14,11 +14,11 @@
 
 #define MIB ((uint64_t)1 << 20)
 
-/* Lead: how far filling goes ahead of use at first; it grows with what is written, up to a whole segment. Guard: commits stay so far away from where filling is going on. Reserve: never
- * promised to anyone, for LMDB's own pages and what the core must still write on a full disk. Plenty: with so much free disk
- * beyond, filling cannot fail soon, and what is promised need not be filled yet. */
+/* Lead: how far filling goes ahead of use at first; it grows with what is written, up to a whole segment. Guard: commits stay so
+ * far away from where filling is going on. Reserve: never promised to anyone, for LMDB's own pages and what the core must still
+ * write on a full disk. Plenty: with so much free disk beyond, filling cannot fail soon, and what is promised need not be filled
+ * yet. */
 #define LEAD_BYTES_LEAST (128 * MIB)
-#define LEAD_STEP_BYTES (8 * MIB)
 #define GUARD_BYTES MIB
 #define RESERVE_BYTES (4 * MIB)
 #define COMMIT_BYTES_LIKELY (9 * MIB)
@@ -56,7 +56,7 @@ static uint64_t most(uint64_t a, uint64_t b)
 /* Where the lead ends, at least; in steps, so that small commits are not each followed by a little filling and its flush. */
 static uint64_t lead_end(const struct spare *spare)
 {
-    return (spare->used + spare->lead + LEAD_STEP_BYTES - 1) / LEAD_STEP_BYTES * LEAD_STEP_BYTES;
+    return (spare->used + spare->lead + AREA_STEP_BYTES - 1) / AREA_STEP_BYTES * AREA_STEP_BYTES;
 }
 
 /* How much of the current segment should be filled by now. */

@@ -5,8 +5,8 @@
  * noticed before an acknowledgement depends on it. Filling keeps a lead over use, across the boundary of segments too. The lead
  * grows with what is written, byte for byte, up to a whole segment: a busy log is filled one file ahead, where filling and
  * commits never wait for each other's lock of a file, and it never comes in bursts; a log that is hardly used takes little room.
- * Filling bypasses the page cache where the file system lets it. LMDB never reads beyond what it has
- * written, so what is filled matters for speed and room only.
+ * Filling bypasses the page cache where the file system lets it. LMDB never reads beyond what it has written, so what is filled
+ * matters for speed and room only.
  *
  * Threads: one of its own; spare_reserve, spare_advance, spare_used from the log thread; the rest from any. */
 #ifndef TRUC_LOG_LMDB_SPARE_H
