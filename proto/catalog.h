@@ -17,7 +17,17 @@ enum delta_kind {
     DELTA_TOPIC = 2,        /* before the topic's first entry, in its block or an earlier one */
     DELTA_PRODUCER = 3,     /* opened for the first time, or again under a new epoch */
     DELTA_PRODUCER_END = 4, /* an unnamed producer's grace is over: its sequences are forgotten */
-    DELTA_CLOCK = 5         /* the wall clock jumped and was not followed */
+    DELTA_CLOCK = 5,        /* the wall clock jumped and was not followed */
+    DELTA_SUBSCRIPTION = 6, /* created, or changed: everything it is, but for what follows */
+    DELTA_SUBSCRIPTION_END = 7, /* removed, with cursor and lanes */
+    DELTA_CURSOR = 8,       /* how far a subscription is: acknowledged below it (ordered), looked at below it (shared) */
+    DELTA_LANE = 9          /* of a shared subscription: its first unresolved record of one key; or that there is none */
+};
+
+/* A record's place in a log: before it are the records of lower positions, and those of this position at lower indexes. */
+struct place {
+    uint64_t position;
+    uint32_t index;
 };
 
 struct delta_log {
@@ -43,6 +53,47 @@ struct delta_clock {
     int64_t expected_ns, found_ns;
 };
 
+
+/* --- subscriptions: what is the same in deltas and rows ------------------------------------------------------------------- */
+
+enum subscription_mode { SUBSCRIPTION_ORDERED = 1, SUBSCRIPTION_SHARED = 2 };
+
+/* A subscription's definition. Texts are checked: owner by source_check's rule for an agency, name by the rule for a topic's token
+ * (1 to SUBSCRIPTION_NAME_BYTES_MAX bytes), pattern by pattern_check; headers are name, zero byte, value, zero byte, repeated. */
+struct subscription_row {
+    uint32_t subscription_id; /* dense from 1, never used again */
+    uint8_t mode;
+    bool paused;
+    struct bytes owner, name; /* of the agency; names are unique within it */
+    struct bytes pattern;
+    struct bytes type, key, source, headers; /* filter; empty: any. source: AGENCY or AGENCY/SYSTEM */
+    int64_t created_ns;
+    /* shared only, else 0 */
+    uint32_t ack_wait_ms, attempts_max, in_flight_max;
+    uint32_t backoff_ms[SUBSCRIPTION_BACKOFFS_MAX], backoff_count;
+};
+
+struct cursor_row {
+    uint32_t subscription_id;
+    struct place place; /* ordered: index 0 */
+    uint64_t acknowledged, dead; /* records, since it was created */
+};
+
+/* The first unresolved record of a key: all records of that key from there to the cursor are unresolved. Of a record without
+ * a key (key 0): that one record. Lanes are told apart by key, those without by place. */
+struct lane_row {
+    uint32_t subscription_id;
+    uint64_t key;
+    struct place place;
+    uint32_t attempts; /* that failed */
+    uint8_t dead;      /* enum dead_reason: waits for its dead letter; 0: it does not */
+    int64_t not_before_ns, first_failed_ns, last_failed_ns; /* append clock; 0 while attempts is 0 */
+};
+struct delta_lane {
+    bool gone; /* resolved: of the row only subscription, key, and for key 0 the place count */
+    struct lane_row row;
+};
+
 struct delta {
     enum delta_kind kind;
     union {
@@ -51,10 +102,14 @@ struct delta {
         struct delta_producer producer;
         uint64_t producer_end;
         struct delta_clock clock;
+        struct subscription_row subscription;
+        uint32_t subscription_end;
+        struct cursor_row cursor;
+        struct delta_lane lane;
     };
 };
 
-enum { DELTA_BYTES_MAX = 512 };
+enum { DELTA_BYTES_MAX = 1600 };
 
 /* Writes a delta (at most DELTA_BYTES_MAX bytes); returns its padded size. */
 size_t delta_write(uint8_t *out, const struct delta *delta);
@@ -93,13 +148,17 @@ struct sequence_row {
     struct batch_result results[BATCHES_IN_FLIGHT_MAX];
 };
 
-/* Called for each row at start: topics first, then producers, then sequences. Rows are borrowed. Returning anything but
+/* Called for each row at start: topics first, then producers, sequences, subscriptions, cursors, lanes. Rows are borrowed. Returning anything but
  * TRUC_OK stops the restore. */
 struct catalog_visitor {
     void *context;
     truc_status (*topic)(void *context, const struct topic_row *row);
     truc_status (*producer)(void *context, const struct producer_row *row);
     truc_status (*sequence)(void *context, const struct sequence_row *row);
+    /* Every subscription, then its cursor and lanes after all subscriptions. */
+    truc_status (*subscription)(void *context, const struct subscription_row *row);
+    truc_status (*cursor)(void *context, const struct cursor_row *row);
+    truc_status (*lane)(void *context, const struct lane_row *row);
 };
 
 #endif

@@ -36,6 +36,16 @@ static const struct kind_row kinds[] = {
     [FRAME_TOPICS_OK] = {"TOPICS_OK", &truc__v1__topics_ok__descriptor},
     [FRAME_LOG_INFO] = {"LOG_INFO", &truc__v1__log_info__descriptor},
     [FRAME_LOG_INFO_OK] = {"LOG_INFO_OK", &truc__v1__log_info_ok__descriptor},
+    [FRAME_SUBSCRIPTION_CREATE] = {"SUBSCRIPTION_CREATE", &truc__v1__subscription_create__descriptor},
+    [FRAME_SUBSCRIPTION_CHANGE] = {"SUBSCRIPTION_CHANGE", &truc__v1__subscription_change__descriptor},
+    [FRAME_SUBSCRIPTION_OK] = {"SUBSCRIPTION_OK", &truc__v1__subscription_ok__descriptor},
+    [FRAME_SUBSCRIPTIONS] = {"SUBSCRIPTIONS", &truc__v1__subscriptions__descriptor},
+    [FRAME_SUBSCRIPTIONS_OK] = {"SUBSCRIPTIONS_OK", &truc__v1__subscriptions_ok__descriptor},
+    [FRAME_SUBSCRIBE] = {"SUBSCRIBE", &truc__v1__subscribe__descriptor},
+    [FRAME_SUBSCRIBE_OK] = {"SUBSCRIBE_OK", &truc__v1__subscribe_ok__descriptor},
+    [FRAME_DELIVER] = {"DELIVER", &truc__v1__deliver__descriptor},
+    [FRAME_SETTLE] = {"SETTLE", &truc__v1__settle__descriptor},
+    [FRAME_SETTLE_OK] = {"SETTLE_OK", &truc__v1__settle_ok__descriptor},
 };
 
 static const struct kind_row *row_of(unsigned kind)

@@ -28,6 +28,10 @@ enum {
     BATCH_RATIO_MAX = 1024,                             /* raw bytes per stored byte, above 64 KiB raw */
     BATCHES_IN_FLIGHT_MAX = 16,                         /* W: unacknowledged batches per producer and topic; results remembered */
 
+    SUBSCRIPTION_NAME_BYTES_MAX = 64,
+    SUBSCRIPTION_HEADERS_BYTES_MAX = 512, /* of its filter */
+    SUBSCRIPTION_BACKOFFS_MAX = 8,
+
     FRAME_PREFIX_BYTES = 16,
     FRAME_HEADER_BYTES_MAX = 60 * 1024,
     FRAME_BYTES_MAX = BATCH_BYTES_MAX + 128 * 1024,

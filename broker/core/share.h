@@ -1,0 +1,133 @@
+/* share.h: whose turn a record is: the work of one shared subscription, divided among many workers. Layer: core. Pure; one owner,
+ * one thread. It knows records by place and key hash only; what they hold, frames and connections are others' business.
+ *
+ *     scanned ──> lane of its key ──> first of the lane: ready ──> leased ──> acknowledged: gone, the next one's turn
+ *                                        ^                           │
+ *                                        └── waits for its delay <───┴── refused, lapsed, worker gone; too often: dead
+ *
+ * A lane holds the unresolved records of one key in log order; only its first may be in a worker's hands, so records of a key never
+ * overtake each other, and a key that fails holds up nobody else. A record without a key is a lane by itself.
+ *
+ * What is below the scan place and in no lane is done. A lane keeps at most LANE_RECORDS_MAX records; of those beyond it only
+ * knows where they begin (`beyond`), and has them searched by key when their turn comes: a key that is stuck costs the same for
+ * ten records as for ten million. Lanes are bounded too (lanes_max): then scanning waits until some are gone.
+ *
+ * Durable state is what the deltas add up to: the scan place, and for each lane below it the place of its first unresolved record with
+ * attempts and times. Leases are not durable: after a restart every lane's first record is free. share_save writes what has
+ * changed since the last one; the caller answers settlements when that is on disk. Until then a settled record is in nobody's
+ * hands, and its successor may already be given out: if the broker dies in between, both come again, in order. */
+#ifndef TRUC_CORE_SHARE_H
+#define TRUC_CORE_SHARE_H
+
+#include "proto/catalog.h"
+
+struct share;
+
+enum { LANE_RECORDS_MAX = 32, SEARCH_KEYS_MAX = 256, GRANT_RECORDS_MAX = 256 };
+
+struct share_config {
+    uint32_t attempts_max;  /* deliveries before a record is dead; 0: without limit */
+    int64_t ack_wait_ns;    /* a lease lapses after it */
+    int64_t backoff_ns[SUBSCRIPTION_BACKOFFS_MAX]; /* after the 1st, 2nd, ... failed attempt; the last one repeats */
+    uint32_t backoff_count; /* 0: at once */
+    uint32_t in_flight_max; /* leased records over all workers */
+    uint32_t lanes_max;     /* more than in_flight_max */
+};
+
+/* A record that the subscription wants. */
+struct share_record {
+    struct place place;
+    uint32_t bytes; /* 0: not known */
+    uint64_t key;   /* its hash (proto/directory.h); 0: it has none */
+};
+
+truc_status share_create(const struct share_config *config, struct place scan, struct share **ret_share);
+void share_destroy(struct share *share); /* NULL is allowed */
+
+/* Before anything else: a lane as a saved row says it; where is the first unresolved record's place (without a key: the place itself).
+ * TRUC_DAMAGED when there is such a lane already, TRUC_NO_MEMORY. */
+truc_status share_restore(struct share *share, const struct lane_row *row);
+
+/* --- records ----------------------------------------------------------------------------------------------------------------- */
+
+/* What the log should be asked for next; at most one scan and one search are under way. False: nothing now.
+ * A scan goes from its place towards the head (the caller cuts it there). A search looks in [from, until) for records of these keys. */
+struct share_scan {
+    struct place from, until; /* until: of a search only */
+    uint32_t records_max;
+    const uint64_t *keys; /* of a search, ascending; borrowed until its answer */
+    size_t key_count;
+};
+bool share_next_scan(struct share *share, struct share_scan *ret_scan);
+bool share_next_search(struct share *share, struct share_scan *ret_search);
+
+/* Their answers: records in log order, all there are in [from, next). False when out of memory: nothing was taken, ask again. */
+bool share_scanned(struct share *share, const struct share_record *records, size_t count, struct place next);
+bool share_found(struct share *share, const struct share_record *records, size_t count, struct place next);
+/* The log could not answer: ask again later (the next share_next_* gives it again). */
+void share_scan_failed(struct share *share);
+void share_search_failed(struct share *share);
+
+struct place share_scan_place(const struct share *share);
+
+/* --- workers ----------------------------------------------------------------------------------------------------------------- */
+
+/* A worker is a number of the caller's. credit: records it takes beyond those it holds. False when out of memory. */
+bool share_join(struct share *share, uint64_t worker, uint32_t credit);
+void share_credit(struct share *share, uint64_t worker, uint32_t more);
+/* Its leases fail, each as an attempt (counted) or go back without one. */
+void share_leave(struct share *share, uint64_t worker, bool counted, int64_t now_ns);
+
+/* --- leases ------------------------------------------------------------------------------------------------------------------ */
+
+struct share_lease {
+    uint64_t lease; /* grows by one with each, never reused by this share */
+    struct share_record record;
+    uint32_t attempt; /* this one is the attempt-th, from 1 */
+};
+
+/* The next worker's turn: up to max records that are ready, in log order, within its credit and in_flight_max; their leases run from now.
+ * Workers take turns; ready lanes are served in the order they became ready. Returns how many; 0: nobody wants, or nothing is ready. */
+size_t share_grant(struct share *share, int64_t now_ns, struct share_lease *leases, size_t max, uint64_t *ret_worker);
+
+enum share_outcome { SHARE_ACK, SHARE_NACK, SHARE_REJECT, SHARE_RETURN, SHARE_EXTEND };
+
+/* What a worker says of a lease. delay_ns: of NACK, 0: the back-off; of EXTEND, 0: ack_wait. RETURN gives it back uncounted.
+ * False: the lease is not this worker's, or not any more (lapsed, settled): nothing changed. Settling gives the worker no credit back. */
+bool share_settle(struct share *share, uint64_t worker, uint64_t lease, enum share_outcome outcome, int64_t delay_ns, int64_t now_ns);
+
+/* When share_tick has something to do (a lease lapses, a delay ends); INT64_MAX: never. */
+int64_t share_due_ns(const struct share *share);
+void share_tick(struct share *share, int64_t now_ns);
+
+/* --- the dead ---------------------------------------------------------------------------------------------------------------- */
+
+enum dead_reason { DEAD_ATTEMPTS = 1, DEAD_REJECTED = 2, DEAD_DAMAGED = 3 };
+struct share_dead {
+    struct place place;
+    uint32_t attempts;
+    enum dead_reason reason;
+    int64_t first_failed_ns, last_failed_ns;
+};
+/* The next record that is dead and not yet buried: its lane waits (others flow) until the caller has given its dead letter to the log
+ * and calls share_bury, before the share_save of the same step. False: none. The same one until it is buried. */
+bool share_next_dead(const struct share *share, struct share_dead *ret_dead);
+void share_bury(struct share *share);
+
+/* --- saving ------------------------------------------------------------------------------------------------------------------ */
+
+/* Whether something must be saved for settlements so far to be durable. */
+bool share_unsaved(const struct share *share);
+/* Writes the change as deltas of a subscription, one call of `put` each (lanes first, the scan place last; each at most
+ * DELTA_BYTES_MAX when encoded). put returns false when it has no memory: share_save returns false, and everything is given again
+ * at the next one. */
+bool share_save(struct share *share, uint32_t subscription, bool (*put)(void *context, const struct delta *delta), void *context);
+
+struct share_counts {
+    uint32_t lanes, ready, leased, delayed, dead, workers;
+    bool full; /* lanes_max is reached: too many keys wait */
+    struct place oldest; /* first unresolved record; the scan place when there is none */
+};
+struct share_counts share_counts(const struct share *share);
+
+#endif
