@@ -32,6 +32,8 @@ static bool provide_state(struct attempt *attempt)
         if (!attempt->topic)
             return false;
     }
+    if (!attempt->producer)
+        return true; /* the core's own: nobody's sequence */
     if (sequence_is_new)
         attempt->sequence = sequence_create(core, attempt->producer->index, attempt->topic_index, &attempt->sequence_index);
     if (attempt->sequence && sequence_reserve(attempt->sequence))
@@ -54,6 +56,7 @@ static void create_topic(const struct attempt *attempt, uint8_t *encoded)
 
     effect->ticket = ++core->last_ticket;
     effect->bytes = bytes_of(encoded, delta_write(encoded, &delta));
+    effect->joined = attempt->joined;
 }
 
 static void write_leaf(const struct attempt *attempt, struct core_append *append)
@@ -105,14 +108,14 @@ static void remember(const struct attempt *attempt, const struct core_append *ap
 {
     struct core *core = attempt->core;
     struct pending pending = {.ticket = core->last_ticket,
-                              .kind = PENDING_APPEND,
-                              .connection = attempt->connection->number,
-                              .connection_index = attempt->connection->index,
+                              .kind = attempt->producer ? PENDING_APPEND : PENDING_OWN,
+                              .connection = attempt->connection ? attempt->connection->number : 0,
+                              .connection_index = attempt->connection ? attempt->connection->index : 0,
                               .request_id = attempt->request_id,
                               .position = append->position,
                               .base_offset = append->base_offset,
                               .append_time_ns = append->append_time_ns,
-                              .subject = attempt->sequence_index,
+                              .subject = attempt->producer ? attempt->sequence_index : attempt->topic_index,
                               .record_count = append->fields.record_count,
                               .frame_bytes = attempt->frame_bytes,
                               .log_bytes =
@@ -121,9 +124,12 @@ static void remember(const struct attempt *attempt, const struct core_append *ap
                               .batch_bytes = (uint32_t)attempt->batch->encoded.size,
                               .first = append->base_offset == 0};
 
-    sequence_add(attempt->sequence, &(struct sequence_result){append->position, append->base_offset, append->fields.record_count});
-    attempt->sequence->pending++;
-    attempt->producer->pending++;
+    if (attempt->producer) {
+        sequence_add(attempt->sequence,
+                     &(struct sequence_result){append->position, append->base_offset, append->fields.record_count});
+        attempt->sequence->pending++;
+        attempt->producer->pending++;
+    }
     pending_add(core, &pending);
 }
 
@@ -146,10 +152,22 @@ bool accept_batch(struct attempt *attempt)
     effect->ticket = ++core->last_ticket;
     effect->append = append;
     effect->prepared = attempt->prepared;
+    effect->joined = attempt->joined || topic_is_new;
     remember(attempt, append, topic_is_new);
-    if (CANARY_ACK_BEFORE_COMMIT)
+    if (CANARY_ACK_BEFORE_COMMIT && attempt->producer)
         answer_publish_ok(core, attempt->connection, attempt->request_id,
                           &(struct publish_place){append->position, append->base_offset, append->append_time_ns, false,
                                                   append->base_offset == 0});
     return true;
+}
+
+bool accept_own(struct core *core, struct core_prepared *prepared, bool joined)
+{
+    struct attempt attempt = {.core = core, .prepared = prepared, .batch = &prepared->batch, .joined = joined};
+
+    attempt.topic = topic_find(core, prepared->batch.topic, &attempt.topic_hash, &attempt.topic_index);
+    if (core->capacity.full || !pending_log_has_room(core, accept_log_bytes(&attempt)) ||
+        !pending_has_room(core, accept_memory_bytes(&attempt)))
+        return false;
+    return accept_batch(&attempt);
 }

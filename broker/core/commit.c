@@ -8,6 +8,7 @@
 #include "broker/core/producer_answer.h"
 #include "broker/core/producer_state.h"
 #include "broker/core/sequence.h"
+#include "broker/core/subscription_answer.h"
 #include "broker/core/topic_state.h"
 #include "broker/core/watch.h"
 
@@ -39,6 +40,14 @@ static void answer(struct core *core, struct connection *connection, const struc
 
     switch ((enum pending_kind)pending->kind) {
     case PENDING_DELTA:
+    case PENDING_OWN:
+    case PENDING_SETTLE: /* answered whether or not it is of a connection that is known here */
+        break;
+    case PENDING_SUBSCRIPTION:
+        subscription_answer(core, connection, pending->request_id, core_subscription(core, pending->subject));
+        break;
+    case PENDING_REMOVAL:
+        subscription_answer(core, connection, pending->request_id, NULL);
         break;
     case PENDING_APPEND:
         place.append_time_ns = pending->append_time_ns;
@@ -73,6 +82,11 @@ static void settle(struct core *core, const struct pending *pending)
     } else if (pending->kind == PENDING_OPEN) {
         core_producer(core, pending->subject)->pending--;
         core->producers_opening -= pending->first;
+    } else if (pending->kind == PENDING_OWN) {
+        topic_committed(core, pending->subject, pending);
+    } else if (pending->kind == PENDING_SETTLE) {
+        settle_answer(core, pending->subject);
+        settle_forget(core, pending->subject);
     }
     if (connection) {
         connection->credit_used -= pending->frame_bytes;
@@ -128,6 +142,8 @@ void core_on_log_failed(struct core *core, const struct core_event *event)
         struct connection *connection = pending.connection != 0 ? connection_of_pending(core, &pending) : NULL;
 
         pending_drop_first(core);
+        if (pending.kind == PENDING_SETTLE)
+            settle_forget(core, pending.subject); /* unanswered: what it settled comes again */
         if (connection) {
             connection->credit_used -= pending.frame_bytes;
             answer_error(core, connection, pending.request_id, refusal_retry(TRUC_STOPPED, RETRY_STATE_MS),

@@ -3,6 +3,7 @@
 #include "broker/core/answer.h"
 #include "broker/core/producer_state.h"
 #include "broker/core/reader.h"
+#include "broker/core/subscription.h"
 
 struct connection *connection_find(struct core *core, uint64_t number)
 {
@@ -35,6 +36,7 @@ void connection_close(struct core *core, struct connection *connection)
     if (connection->state == CONNECTION_CLOSING)
         return;
     connection->state = CONNECTION_CLOSING;
+    attachment_drop_all(core, connection);
     reader_drop_all(core, connection);
     producer_unbind_all(core, connection);
     output_flush(&core->output, connection);
@@ -85,6 +87,7 @@ void core_on_disconnected(struct core *core, const struct core_event *event)
     if (!connection)
         return;
     if (connection->state != CONNECTION_CLOSING) {
+        attachment_drop_all(core, connection);
         reader_drop_all(core, connection);
         producer_unbind_all(core, connection);
     }
@@ -126,6 +129,21 @@ static void dispatch(struct core *core, struct connection *connection, const str
         break;
     case FRAME_LOG_INFO:
         core_request_log_info(core, connection, frame);
+        break;
+    case FRAME_SUBSCRIPTION_CREATE:
+        core_request_subscription_create(core, connection, frame);
+        break;
+    case FRAME_SUBSCRIPTION_CHANGE:
+        core_request_subscription_change(core, connection, frame);
+        break;
+    case FRAME_SUBSCRIPTIONS:
+        core_request_subscriptions(core, connection, frame);
+        break;
+    case FRAME_SUBSCRIBE:
+        core_request_subscribe(core, connection, frame);
+        break;
+    case FRAME_SETTLE:
+        core_request_settle(core, connection, frame);
         break;
     case FRAME_HELLO:
     case FRAME_LOGIN:

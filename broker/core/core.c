@@ -6,7 +6,9 @@
 #include "broker/core/connection.h"
 #include "broker/core/drain.h"
 #include "broker/core/producer_state.h"
+#include "broker/core/pending.h"
 #include "broker/core/reader.h"
+#include "broker/core/subscription.h"
 #include "proto/directory.h"
 
 enum {
@@ -32,6 +34,7 @@ void core_config_init(struct core_config *ret_config)
         .connections_max = 4096,
         .producers_max = 1000000,
         .topics_max = 1000000,
+        .subscriptions_max = 100000,
         .producer_grace_ms = 600000,
         .clock_jump_ms = 5000,
         .clock_behind_ms = 60000,
@@ -60,6 +63,10 @@ truc_status core_create(const struct core_config *config, struct core **ret_core
     pool_init(&core->connections, sizeof(struct connection), 6);
     pool_init(&core->readers, sizeof(struct core_reader), 6);
     pool_init(&core->watches, sizeof(struct watch), 6);
+    pool_init(&core->subscriptions, sizeof(struct subscription), 6);
+    pool_init(&core->attachments, sizeof(struct attachment), 6);
+    pool_init(&core->settles, sizeof(struct settle), 6);
+    core->shares_due_ns = INT64_MAX;
     slab_init(&core->names, NAMES_CHUNK_BYTES, 0);
     core->digest = digest_context_create();
     if (!core->digest || !output_init(&core->output)) {
@@ -86,8 +93,26 @@ static void destroy_owned(struct core *core)
             free(producer->text);
         }
     }
-    for (struct connection *connection = core->connection_first; connection; connection = connection->next)
+    for (struct connection *connection = core->connection_first; connection; connection = connection->next) {
+        attachment_drop_all(core, connection);
         reader_drop_all(core, connection);
+    }
+    for (uint32_t i = 0; i < core->subscriptions.touched; i++) {
+        struct subscription *subscription = core_subscription(core, i);
+
+        while (subscription->settles) {
+            struct settle *settle = subscription->settles;
+
+            subscription->settles = settle->next;
+            settle_forget(core, settle->index);
+        }
+        subscription_fini(subscription);
+    }
+    while (core->pending.count > 0) {
+        if (pending_first(core)->kind == PENDING_SETTLE)
+            settle_forget(core, pending_first(core)->subject);
+        pending_drop_first(core);
+    }
     reader_bury(core);
 }
 
@@ -105,6 +130,8 @@ void core_destroy(struct core *core)
     table_fini(&core->connections_by_number);
     table_fini(&core->readers_by_number);
     table_fini(&core->watches_by_pattern);
+    table_fini(&core->subscriptions_by_name);
+    order_fini(&core->subscriptions_in_order);
     order_fini(&core->topics_in_order);
     pool_fini(&core->topics);
     pool_fini(&core->producers);
@@ -112,6 +139,9 @@ void core_destroy(struct core *core)
     pool_fini(&core->connections);
     pool_fini(&core->readers);
     pool_fini(&core->watches);
+    pool_fini(&core->subscriptions);
+    pool_fini(&core->attachments);
+    pool_fini(&core->settles);
     slab_fini(&core->names);
     free(core->pending.items);
     free(core->committed);
@@ -154,6 +184,12 @@ static void step_event(struct core *core, const struct core_event *event)
     case CORE_READ_DONE:
         core_on_read_done(core, event);
         break;
+    case CORE_SCANNED:
+        core_on_scanned(core, event);
+        break;
+    case CORE_FETCHED:
+        core_on_fetched(core, event);
+        break;
     case CORE_TICK: /* what is due is done at the end of every step */
         break;
     case CORE_DRAIN:
@@ -167,6 +203,12 @@ static void ask_to_wake(struct core *core)
 {
     int64_t next_boot_ns = producer_next_expiry(core);
 
+    if (core->shares_due_ns != INT64_MAX) {
+        int64_t due_boot_ns = core->shares_due_ns - core->clock.offset_ns;
+
+        if (next_boot_ns == 0 || due_boot_ns < next_boot_ns)
+            next_boot_ns = due_boot_ns;
+    }
     if (next_boot_ns == 0 || next_boot_ns == core->wake_boot_ns)
         return;
     core->wake_boot_ns = next_boot_ns;
@@ -200,6 +242,7 @@ struct core_effects core_step(struct core *core, const struct core_event *events
         step_event(core, &events[i]);
     if (core->started) {
         producer_expire(core);
+        subscription_pump_all(core);
         ask_to_wake(core);
     }
     output_end(&core->output);
@@ -215,7 +258,8 @@ struct core_counts core_counts(const struct core *core)
                                 .producers = core->producers.used,
                                 .sequences = core->sequences.used,
                                 .connections = core->connections.used,
-                                .readers = core->readers_by_number.count};
+                                .readers = core->readers_by_number.count,
+                                .subscriptions = core->subscription_count};
 }
 
 void core_set_usage(struct core *core, struct core_usage usage)

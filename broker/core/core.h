@@ -8,7 +8,7 @@
  * nothing at or above the durable head is ever answered, read or shown.
  *
  * Ownership: a prepared batch given with CORE_PUBLISH comes back in exactly one effect, EFFECT_APPEND or EFFECT_RELEASE. A buffer
- * given with CORE_READ_DONE comes back in exactly one EFFECT_SEND_DATA or EFFECT_FREE_DATA. */
+ * given with CORE_READ_DONE or CORE_FETCHED comes back in exactly one EFFECT_SEND_DATA or EFFECT_FREE_DATA. */
 #ifndef TRUC_CORE_CORE_H
 #define TRUC_CORE_CORE_H
 
@@ -45,6 +45,7 @@ struct core_config {
     uint32_t read_chunk_bytes;      /* asked of a reader at once, 512 KiB */
     uint32_t readers_per_connection_max, readers_max, connections_max, producers_max;
     uint32_t topics_max;        /* 1,000,000 */
+    uint32_t subscriptions_max; /* 100,000 */
     uint32_t producer_grace_ms; /* unnamed producers, 600,000 */
     uint32_t clock_jump_ms;     /* 5,000 */
     uint32_t clock_behind_ms;   /* 60,000: at start, clock this far behind the last entry refuses appends */
@@ -79,7 +80,7 @@ struct core_prepared {
     enum evidence evidence; /* level the root was computed at */
     uint8_t header_digest[DIGEST_BYTES], records_root[DIGEST_BYTES];
     uint32_t record_largest; /* bytes of the largest record */
-    void *owner;
+    void *owner;             /* NULL: made by the core itself; then it is freed with free(), batch and directory with it */
 };
 
 enum core_event_kind {
@@ -94,6 +95,9 @@ enum core_event_kind {
     CORE_CAPACITY,      /* capacity */
     CORE_READ_RESOLVED, /* reader: from, until (positions); or status, why. Cuts by offset follow from the request itself */
     CORE_READ_DONE,     /* reader, done; data and its owner when data.size > 0; or status, why */
+    CORE_SCANNED,       /* reader, scanned; or status, why */
+    CORE_FETCHED,       /* reader, done (entry_count: how many places were served), data and owner; status, why: what is wrong with the
+                         * place after those */
     CORE_TICK,          /* time asked for by EFFECT_WAKE_AT has come */
     CORE_DRAIN          /* shutting down: refuse new publishes, GOAWAY, finish what is pending */
 };
@@ -103,6 +107,15 @@ struct core_read_done {
     uint32_t entry_count;
     struct bytes data;
     void *owner;
+};
+
+/* The answer to EFFECT_SCAN: all that was wanted in [from, next); borrowed during the step. */
+struct share_record; /* share.h */
+struct core_scanned {
+    const struct share_record *records;
+    size_t count;
+    struct place next;
+    uint64_t damaged, damaged_at; /* entries passed over, as they cannot be read, and the first one's position */
 };
 
 struct core_event {
@@ -118,6 +131,7 @@ struct core_event {
     struct frame frame;
     struct core_prepared *prepared;
     struct core_read_done done;
+    struct core_scanned scanned;
     uint64_t from, until, from_offset, until_offset;
     truc_status status;
     const char *why; /* borrowed during the step */
@@ -136,6 +150,15 @@ struct core_read_spec {
     uint64_t from, until;
     int64_t from_ns, until_ns;
     uint64_t head; /* durable position at the request: what BOUND_HEAD means, and the upper limit of every bound */
+    struct bytes headers; /* of a scan: name, zero byte, value, zero byte, repeated */
+};
+
+/* What is asked of a scan; keys are borrowed until the answer. */
+struct core_scan {
+    struct place from, until; /* until: exclusive, at most the durable head */
+    uint32_t records_max;
+    const uint64_t *keys; /* ascending; key_count 0: all */
+    size_t key_count;
 };
 
 enum core_effect_kind {
@@ -150,6 +173,11 @@ enum core_effect_kind {
     EFFECT_READ,       /* reader, from, until, bytes_max, entries_max (0: no limit): read once, answer CORE_READ_DONE. When the
                         * next entry alone is larger than bytes_max: answer TRUC_OK with next == from and no data; the core asks
                         * again with room for any entry once the reader's credit allows it */
+    EFFECT_SCAN_OPEN,  /* reader, spec (pattern and filter): prepare to scan; nothing is answered */
+    EFFECT_SCAN,       /* reader, scan: answer CORE_SCANNED */
+    EFFECT_FETCH_OPEN, /* reader: prepare to fetch; nothing is answered */
+    EFFECT_FETCH,      /* reader, places, place_count (borrowed until the answer): answer CORE_FETCHED with some of the first ones' entries,
+                        * whole or cut, at least one when it can be read */
     EFFECT_READ_CLOSE, /* reader: nothing further will be asked; an answer under way may still come and is dropped */
     EFFECT_WAKE_AT,    /* boot_ns: CORE_TICK is due then; the latest one counts */
     EFFECT_ALARM,      /* bytes: a line for the operator (clock jump, refusals) */
@@ -173,8 +201,12 @@ struct core_effect {
     struct core_prepared *prepared;
     const struct core_append *append; /* borrowed until the next step */
     const struct core_read_spec *spec;
+    const struct core_scan *scan; /* borrowed until the next step, its keys longer */
+    const struct place *places;
+    size_t place_count;
     uint64_t from, until;
     uint32_t bytes_max, entries_max;
+    bool joined; /* APPEND and DELTA: must be in one block with the one before */
     int64_t boot_ns;
 };
 
@@ -191,13 +223,16 @@ void core_destroy(struct core *core); /* NULL is allowed */
 truc_status core_restore_topic(void *core, const struct topic_row *row);
 truc_status core_restore_producer(void *core, const struct producer_row *row);
 truc_status core_restore_sequence(void *core, const struct sequence_row *row);
+truc_status core_restore_subscription(void *core, const struct subscription_row *row);
+truc_status core_restore_cursor(void *core, const struct cursor_row *row);
+truc_status core_restore_lane(void *core, const struct lane_row *row);
 
 /* One step. Several events may be given at once: they are stepped in order and answers for one connection are coalesced. */
 struct core_effects core_step(struct core *core, const struct core_event *events, size_t event_count, struct core_now now);
 
 /* For the log line at start and LOG_INFO. */
 struct core_counts {
-    uint64_t topics, producers, sequences, connections, readers;
+    uint64_t topics, producers, sequences, connections, readers, subscriptions;
 };
 struct core_counts core_counts(const struct core *core);
 

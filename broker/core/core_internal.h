@@ -87,6 +87,7 @@ struct connection {
     struct producer *producers; /* bound to it */
     struct producer *recent;    /* the one it published with last */
     struct core_reader *readers;
+    struct attachment *attachments;
     uint32_t index, reader_count;
     uint32_t output; /* its buffer in this step + 1; 0: none */
     enum connection_state state;
@@ -111,6 +112,8 @@ struct core_reader {
     struct connection *connection;
     struct core_reader *previous, *next; /* in the connection's list */
     struct core_reader *parked_previous, *parked_next;
+    struct subscription *subscription; /* whose own reading it is; then it has no connection */
+    struct attachment *attachment;     /* that it reads for, or fetches for */
     struct watch *watch;      /* when it follows */
     uint64_t position, until; /* where it stands, where it ends (follow: UINT64_MAX) */
     uint64_t read_until;      /* of the read under way */
@@ -149,7 +152,11 @@ enum pending_kind {
     PENDING_DUPLICATE, /* PUBLISH_OK of an earlier batch, which is durable when this ticket is */
     PENDING_STORED,    /* error DUPLICATE, likewise */
     PENDING_SEQUENCE,  /* error OUT_OF_SEQUENCE, which tells of earlier batches */
-    PENDING_OPEN       /* PRODUCER_OK */
+    PENDING_OPEN,      /* PRODUCER_OK */
+    PENDING_OWN,       /* an entry of the core's own: nobody is answered */
+    PENDING_SUBSCRIPTION, /* SUBSCRIPTION_OK */
+    PENDING_REMOVAL,   /* SUBSCRIPTION_OK of one that is gone then */
+    PENDING_SETTLE     /* SETTLE_OK */
 };
 
 struct pending {
@@ -158,7 +165,7 @@ struct pending {
     uint64_t position, base_offset; /* of the entry; SEQUENCE: the expected sequence in base_offset */
     int64_t append_time_ns;
     uint32_t connection_index;
-    uint32_t subject;      /* sequence (APPEND) or producer (OPEN) */
+    uint32_t subject;      /* sequence (APPEND), producer (OPEN), topic (OWN), subscription or settle */
     uint32_t record_count; /* of the entry */
     uint32_t epoch;        /* OPEN: that was asked for */
     uint32_t frame_bytes;  /* of publish credit */
@@ -240,6 +247,15 @@ struct core {
     struct watch *pattern_watches; /* those with wildcards */
     size_t miss_bytes;             /* of all watches */
 
+    struct pool subscriptions; /* index = id - 1; those removed keep their slot */
+    struct table subscriptions_by_name;
+    struct order subscriptions_in_order; /* of owner and name */
+    uint32_t last_subscription, subscription_count; /* an id; how many there are */
+    struct subscription *subscriptions_touched, *subscriptions_shared; /* the latter have a share */
+    int64_t shares_due_ns;               /* when one of them is to be looked at; append clock; INT64_MAX: never */
+    struct pool attachments, settles;
+    struct table attachments_by_number;
+
     int64_t wake_boot_ns; /* told by EFFECT_WAKE_AT; 0: none */
     struct digest_context *digest;
     struct output output;
@@ -286,6 +302,8 @@ void core_on_log_failed(struct core *core, const struct core_event *event);    /
 void core_on_capacity(struct core *core, const struct core_event *event);      /* commit.c */
 void core_on_read_resolved(struct core *core, const struct core_event *event); /* reader.c */
 void core_on_read_done(struct core *core, const struct core_event *event);     /* reader.c */
+void core_on_scanned(struct core *core, const struct core_event *event);       /* deliver.c */
+void core_on_fetched(struct core *core, const struct core_event *event);       /* deliver.c */
 void core_on_drain(struct core *core);                                         /* drain.c */
 
 void core_request_hello(struct core *core, struct connection *connection, const struct frame *frame);
@@ -296,6 +314,11 @@ void core_request_read(struct core *core, struct connection *connection, const s
 void core_request_credit(struct core *core, struct connection *connection, const struct frame *frame);
 void core_request_cancel(struct core *core, struct connection *connection, const struct frame *frame);
 void core_request_topics(struct core *core, struct connection *connection, const struct frame *frame);
+void core_request_subscription_create(struct core *core, struct connection *connection, const struct frame *frame);
+void core_request_subscription_change(struct core *core, struct connection *connection, const struct frame *frame);
+void core_request_subscriptions(struct core *core, struct connection *connection, const struct frame *frame);
+void core_request_subscribe(struct core *core, struct connection *connection, const struct frame *frame);
+void core_request_settle(struct core *core, struct connection *connection, const struct frame *frame);
 void core_request_log_info(struct core *core, struct connection *connection, const struct frame *frame);
 
 #endif

@@ -50,24 +50,38 @@ void pending_drop_first(struct core *core)
     queue->count--;
 }
 
-bool pending_delta(struct core *core, const struct delta *delta)
+static bool give_delta(struct core *core, const struct delta *delta, bool joined)
 {
+    uint8_t written[DELTA_BYTES_MAX], *encoded;
     struct core_effect *effect;
-    uint8_t *encoded;
+    size_t size;
 
     if (core->failed || core->capacity.full || !pending_log_has_room(core, DELTA_BYTES_MAX))
         return false;
     if (!pending_reserve(core, 1) || !output_reserve(&core->output, 1))
         return false;
-    encoded = slab_take(&core->output.slab, DELTA_BYTES_MAX);
+    size = delta_write(written, delta);
+    encoded = slab_take(&core->output.slab, size);
     if (!encoded)
         return false;
+    memcpy(encoded, written, size);
     effect = output_effect(&core->output, EFFECT_DELTA);
     effect->ticket = ++core->last_ticket;
-    effect->bytes = bytes_of(encoded, delta_write(encoded, delta));
+    effect->bytes = bytes_of(encoded, size);
+    effect->joined = joined;
     pending_add(core, &(struct pending){.ticket = effect->ticket,
                                         .kind = PENDING_DELTA,
                                         .memory_bytes = PENDING_OVERHEAD,
-                                        .log_bytes = DELTA_BYTES_MAX + LOG_OVERHEAD});
+                                        .log_bytes = (uint32_t)size + LOG_OVERHEAD});
     return true;
+}
+
+bool pending_delta(struct core *core, const struct delta *delta)
+{
+    return give_delta(core, delta, false);
+}
+
+bool pending_delta_joined(struct core *core, const struct delta *delta)
+{
+    return give_delta(core, delta, true);
 }

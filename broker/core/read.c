@@ -163,27 +163,6 @@ static bool check_bounds(struct wish *wish)
     return true;
 }
 
-/* The spec's texts live as long as the reader. */
-static bool keep_texts(struct core_reader *reader, const struct core_read_spec *spec)
-{
-    struct bytes *kept[] = {&reader->spec.pattern, &reader->spec.key, &reader->spec.type, &reader->spec.agency,
-                            &reader->spec.system};
-    size_t size = spec->pattern.size + spec->key.size + spec->type.size + spec->agency.size + spec->system.size;
-    uint8_t *at;
-
-    reader->spec = *spec;
-    reader->text = at = malloc(size);
-    if (!at)
-        return false;
-    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
-        if (kept[i]->size > 0)
-            memcpy(at, kept[i]->data, kept[i]->size);
-        kept[i]->data = at;
-        at += kept[i]->size;
-    }
-    return true;
-}
-
 static void keep_limits(const struct wish *wish, struct core_reader *reader)
 {
     const struct core_read_spec *spec = &wish->spec;
@@ -223,7 +202,7 @@ void core_request_read(struct core *core, struct connection *connection, const s
     if (!wish.read || !check_room(&wish) || !check_pattern(&wish) || !check_filters(&wish) || !check_bounds(&wish))
         return;
     reader = reader_create(core, connection, frame->request_id);
-    if (reader && (!keep_texts(reader, &wish.spec) || (wish.spec.follow && !watch_join(core, reader)))) {
+    if (reader && (!reader_keep_spec(reader, &wish.spec) || (wish.spec.follow && !watch_join(core, reader)))) {
         reader_drop(core, reader);
         reader = NULL;
     }

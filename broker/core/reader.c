@@ -4,13 +4,14 @@
 
 #include "broker/core/answer.h"
 #include "broker/core/connection.h"
+#include "broker/core/subscription.h"
 #include "broker/core/watch.h"
 #include "truc/v1/wire.pb-c.h"
 
 enum { ENTRY_BYTES_MAX = BATCH_BYTES_MAX + 64 + LEAF_BYTES_MAX + 64, READ_DATA_HEAD_MAX = FRAME_PREFIX_BYTES + 3 * 11 };
 _Static_assert((int)ENTRY_BYTES_MAX + (int)READ_DATA_HEAD_MAX <= (int)FRAME_BYTES_MAX, "the largest entry must fit into a frame");
 
-struct core_reader *reader_create(struct core *core, struct connection *connection, uint64_t request_id)
+static struct core_reader *create(struct core *core)
 {
     struct core_reader *reader;
     uint32_t index;
@@ -21,11 +22,32 @@ struct core_reader *reader_create(struct core *core, struct connection *connecti
     if (!reader)
         return NULL;
     reader->number = ++core->last_reader;
-    reader->request_id = request_id;
     reader->index = index;
-    reader->connection = connection;
     reader->state = READER_RESOLVING;
     table_add(&core->readers_by_number, table_mix(reader->number), index);
+    return reader;
+}
+
+struct core_reader *reader_create_own(struct core *core, struct subscription *subscription, struct attachment *attachment)
+{
+    struct core_reader *reader = create(core);
+
+    if (reader) {
+        reader->subscription = subscription;
+        reader->attachment = attachment;
+        reader->state = READER_STARVED;
+    }
+    return reader;
+}
+
+struct core_reader *reader_create(struct core *core, struct connection *connection, uint64_t request_id)
+{
+    struct core_reader *reader = create(core);
+
+    if (!reader)
+        return NULL;
+    reader->request_id = request_id;
+    reader->connection = connection;
     reader->next = connection->readers;
     if (reader->next)
         reader->next->previous = reader;
@@ -43,7 +65,29 @@ struct core_reader *reader_find(struct connection *connection, uint64_t request_
     return reader;
 }
 
-static struct core_reader *find_number(const struct core *core, uint64_t number)
+/* The spec's texts live as long as the reader. */
+bool reader_keep_spec(struct core_reader *reader, const struct core_read_spec *spec)
+{
+    struct bytes *kept[] = {&reader->spec.pattern, &reader->spec.key, &reader->spec.type, &reader->spec.agency,
+                            &reader->spec.system,  &reader->spec.headers};
+    size_t size = spec->pattern.size + spec->key.size + spec->type.size + spec->agency.size + spec->system.size +
+                  spec->headers.size;
+    uint8_t *at;
+
+    reader->spec = *spec;
+    reader->text = at = malloc(size);
+    if (!at)
+        return false;
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        if (kept[i]->size > 0)
+            memcpy(at, kept[i]->data, kept[i]->size);
+        kept[i]->data = at;
+        at += kept[i]->size;
+    }
+    return true;
+}
+
+struct core_reader *reader_find_number(const struct core *core, uint64_t number)
 {
     uint32_t index;
 
@@ -62,13 +106,12 @@ void reader_drop(struct core *core, struct core_reader *reader)
     struct connection *connection = reader->connection;
 
     watch_leave(core, reader);
-    if (reader->previous)
-        reader->previous->next = reader->next;
-    else
-        connection->readers = reader->next;
-    if (reader->next)
-        reader->next->previous = reader->previous;
-    connection->reader_count--;
+    if (connection) {
+        *(reader->previous ? &reader->previous->next : &connection->readers) = reader->next;
+        if (reader->next)
+            reader->next->previous = reader->previous;
+        connection->reader_count--;
+    }
     table_remove(&core->readers_by_number, table_mix(reader->number), reader->index);
     if (reader->opened)
         output_effect(&core->output, EFFECT_READ_CLOSE)->reader = reader->number;
@@ -125,6 +168,10 @@ void reader_end(struct core *core, struct core_reader *reader, truc_status statu
     end.status = (uint32_t)status;
     end.message = text;
     end.next_position = reader->position;
+    if (reader->attachment) {
+        attachment_end(core, reader->attachment, status, text);
+        return;
+    }
     reader_drop(core, reader);
     answer_message(core, connection, FRAME_READ_END, request_id, &end.base, bytes_of(NULL, 0));
 }
@@ -160,6 +207,10 @@ void reader_advance(struct core *core, struct core_reader *reader)
 {
     uint64_t visible = core_visible_position(core);
 
+    if (reader->subscription) {
+        subscription_touch(core, reader->subscription);
+        return;
+    }
     if (reader->state == READER_RESOLVING || reader->state == READER_READING)
         return;
     if (reader->connection->state == CONNECTION_CLOSING)
@@ -190,7 +241,7 @@ void reader_advance(struct core *core, struct core_reader *reader)
 
 void core_on_read_resolved(struct core *core, const struct core_event *event)
 {
-    struct core_reader *reader = find_number(core, event->reader);
+    struct core_reader *reader = reader_find_number(core, event->reader);
     const struct core_read_spec *spec;
 
     if (!reader || reader->state != READER_RESOLVING)
@@ -274,7 +325,7 @@ static bool take_data(struct core *core, struct core_reader *reader, const struc
 
 void core_on_read_done(struct core *core, const struct core_event *event)
 {
-    struct core_reader *reader = find_number(core, event->reader);
+    struct core_reader *reader = reader_find_number(core, event->reader);
     const struct core_read_done *done = &event->done;
     struct connection *connection;
 

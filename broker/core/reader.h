@@ -13,6 +13,13 @@
 /* Adds a reader to a connection; its spec and limits are filled in by the caller. NULL when out of memory. */
 struct core_reader *reader_create(struct core *core, struct connection *connection, uint64_t request_id);
 
+/* A reading of a subscription's own, for itself or for an attachment: it has no connection and is answered to nobody. */
+struct core_reader *reader_create_own(struct core *core, struct subscription *subscription, struct attachment *attachment);
+/* Copies what is to be read, with its texts. False when out of memory. */
+bool reader_keep_spec(struct core_reader *reader, const struct core_read_spec *spec);
+/* NULL when it is gone. */
+struct core_reader *reader_find_number(const struct core *core, uint64_t number);
+
 /* The reader that a request of the connection opened; NULL when there is none (any more). */
 struct core_reader *reader_find(struct connection *connection, uint64_t request_id);
 

@@ -3,6 +3,7 @@
 #include "broker/core/clock.h"
 #include "broker/core/producer_state.h"
 #include "broker/core/sequence.h"
+#include "broker/core/subscription.h"
 #include "broker/core/topic_state.h"
 
 /* Ids are dense and rows may come in any order: rows below the highest id that have not come yet are empty topics. */
@@ -108,6 +109,50 @@ truc_status core_restore_sequence(void *context, const struct sequence_row *row)
         sequence_add(sequence, &(struct sequence_result){result->position, result->base_offset, result->record_count});
     }
     return TRUC_OK;
+}
+
+truc_status core_restore_subscription(void *context, const struct subscription_row *row)
+{
+    struct core *core = context;
+
+    if (core->started || row->subscription_id == 0 || row->subscription_id == UINT32_MAX ||
+        (row->subscription_id <= core->subscriptions.touched && core_subscription(core, row->subscription_id - 1)->text) ||
+        subscription_find(core, row->owner, row->name))
+        return TRUC_DAMAGED;
+    return subscription_add(core, row, (struct place){0, 0}) ? TRUC_OK : TRUC_NO_MEMORY;
+}
+
+static struct subscription *restored(const struct core *core, uint32_t id)
+{
+    struct subscription *subscription =
+        !core->started && id > 0 && id <= core->subscriptions.touched ? core_subscription(core, id - 1) : NULL;
+
+    return subscription && subscription->text ? subscription : NULL;
+}
+
+truc_status core_restore_cursor(void *context, const struct cursor_row *row)
+{
+    struct core *core = context;
+    struct subscription *subscription = restored(core, row->subscription_id);
+
+    if (!subscription || subscription->share)
+        return TRUC_DAMAGED;
+    subscription->place = row->place;
+    subscription->acknowledged = row->acknowledged;
+    subscription->dead = row->dead;
+    return TRUC_OK;
+}
+
+truc_status core_restore_lane(void *context, const struct lane_row *row)
+{
+    struct core *core = context;
+    struct subscription *subscription = restored(core, row->subscription_id);
+
+    if (!subscription || subscription->row.mode != SUBSCRIPTION_SHARED)
+        return TRUC_DAMAGED;
+    if (!subscription_provide_share(core, subscription))
+        return TRUC_NO_MEMORY;
+    return share_restore(subscription->share, row);
 }
 
 /* Sessions of unnamed producers ended with the process: their grace begins now. Old ones may also have ended before. */

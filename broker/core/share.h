@@ -48,6 +48,9 @@ void share_destroy(struct share *share); /* NULL is allowed */
  * TRUC_DAMAGED when there is such a lane already, TRUC_NO_MEMORY. */
 truc_status share_restore(struct share *share, const struct lane_row *row);
 
+/* How many were acknowledged and dead before; before anything else, too. */
+void share_count_from(struct share *share, uint64_t acknowledged, uint64_t dead);
+
 /* --- records ----------------------------------------------------------------------------------------------------------------- */
 
 /* What the log should be asked for next; at most one scan and one search are under way. False: nothing now.
@@ -75,6 +78,8 @@ struct place share_scan_place(const struct share *share);
 /* A worker is a number of the caller's. credit: records it takes beyond those it holds. False when out of memory. */
 bool share_join(struct share *share, uint64_t worker, uint32_t credit);
 void share_credit(struct share *share, uint64_t worker, uint32_t more);
+/* Gets nothing more until it is let go again: what it was granted is still on its way to it. */
+void share_hold(struct share *share, uint64_t worker, bool held);
 /* Its leases fail, each as an attempt (counted) or go back without one. */
 void share_leave(struct share *share, uint64_t worker, bool counted, int64_t now_ns);
 
