@@ -158,6 +158,7 @@ static truc_status create_core(struct broker *broker, const struct catalog_copy 
     core_config.connections_max = net_connections_max(broker->net);
     core_config.producers_max = (uint32_t)config->producers_max;
     core_config.topics_max = (uint32_t)config->topics_max;
+    core_config.subscriptions_max = (uint32_t)config->subscriptions_max;
     core_config.producer_grace_ms = (uint32_t)config->producer_grace;
     core_config.clock_jump_ms = (uint32_t)config->clock_jump;
     core_config.clock_behind_ms = config->clock_behind > UINT32_MAX ? UINT32_MAX : (uint32_t)config->clock_behind;
@@ -169,7 +170,10 @@ static truc_status create_core(struct broker *broker, const struct catalog_copy 
         struct catalog_visitor visitor = {.context = broker->core,
                                           .topic = core_restore_topic,
                                           .producer = core_restore_producer,
-                                          .sequence = core_restore_sequence};
+                                          .sequence = core_restore_sequence,
+                                          .subscription = core_restore_subscription,
+                                          .cursor = core_restore_cursor,
+                                          .lane = core_restore_lane};
         status = catalog_copy_visit(copy, &visitor);
     }
     if (status != TRUC_OK) {

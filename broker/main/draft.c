@@ -27,7 +27,7 @@ bool draft_append(struct draft *draft, const struct core_effect *effect)
         return false;
     }
     struct draft_item *item = &draft->items[draft->item_count++];
-    *item = (struct draft_item){.leaf_offset = draft->leaves_size, .publish = effect->prepared->owner};
+    *item = (struct draft_item){.leaf_offset = draft->leaves_size, .prepared = effect->prepared};
     item->append.fields = append->fields;
     item->append.position = append->position;
     item->append.base_offset = append->base_offset;
@@ -60,15 +60,15 @@ void draft_collect(const struct draft *draft, struct log_append *out)
         const struct draft_item *item = &draft->items[i];
         out[i] = item->append;
         out[i].leaf.data = draft->leaves + item->leaf_offset;
-        out[i].batch = item->publish->prepared.batch.encoded;
-        out[i].directory = item->publish->prepared.directory;
+        out[i].batch = item->prepared->batch.encoded;
+        out[i].directory = item->prepared->directory;
     }
 }
 
 void draft_reset(struct draft *draft)
 {
     for (size_t i = 0; i < draft->item_count; i++) {
-        publish_free(draft->items[i].publish);
+        prepared_free(draft->items[i].prepared);
     }
     struct draft kept = {0};
     if (draft->item_capacity <= ITEMS_KEPT) {

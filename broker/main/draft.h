@@ -10,7 +10,7 @@
 struct draft_item {
     struct log_append append; /* leaf, batch and directory are set by draft_collect */
     size_t leaf_offset;
-    struct publish *publish;
+    struct core_prepared *prepared; /* freed by prepared_free */
 };
 
 struct draft {
@@ -24,14 +24,14 @@ struct draft {
     size_t bytes;    /* of everything, roughly what it will take in a block */
 };
 
-/* False: no memory, nothing was added; on success the publish is the draft's. */
+/* False: no memory, nothing was added; on success what was prepared is the draft's. */
 bool draft_append(struct draft *draft, const struct core_effect *effect);
 bool draft_delta(struct draft *draft, const struct core_effect *effect);
 
-/* Writes the appends one after the other to `out` (draft->item_count of them); they borrow from the draft and its publishes. */
+/* Writes the appends one after the other to `out` (draft->item_count of them); they borrow from the draft and what was prepared. */
 void draft_collect(const struct draft *draft, struct log_append *out);
 
-/* Frees the publishes; keeps moderate memory for the next use. */
+/* Frees what was prepared; keeps moderate memory for the next use. */
 void draft_reset(struct draft *draft);
 void draft_destroy(struct draft *draft); /* NULL is allowed */
 

@@ -22,7 +22,7 @@ static void note_logins(struct broker *broker, const struct core_effect *effect)
 
 static void release(const struct core_effect *effect)
 {
-    publish_free(effect->prepared->owner);
+    prepared_free(effect->prepared);
 }
 
 static void alarm_line(const struct core_effect *effect)
@@ -78,6 +78,16 @@ void effects_carry_out(struct broker *broker, struct core_effects effects, bool 
             }
             break;
         case EFFECT_READ:
+            reader_pool_read(broker->reader_pool, effect);
+            break;
+        case EFFECT_SCAN_OPEN:
+        case EFFECT_FETCH_OPEN:
+            if (!reader_pool_prepare(broker->reader_pool, effect)) {
+                log_thread_fail(broker->log_thread, TRUC_NO_MEMORY, "no memory for a reading");
+            }
+            break;
+        case EFFECT_SCAN:
+        case EFFECT_FETCH:
             reader_pool_read(broker->reader_pool, effect);
             break;
         case EFFECT_READ_CLOSE:

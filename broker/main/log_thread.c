@@ -81,9 +81,10 @@ void log_thread_destroy(struct log_thread *thread)
     free(thread);
 }
 
-static bool stage(struct log_thread *thread)
+/* A draft is never divided: what is joined to what came before goes into the same one. */
+static bool stage(struct log_thread *thread, bool joined)
 {
-    if (thread->staged != NULL && thread->staged->bytes >= LOG_COMMIT_BYTES) {
+    if (thread->staged != NULL && thread->staged->bytes >= LOG_COMMIT_BYTES && !joined) {
         log_thread_submit(thread);
     }
     if (thread->staged == NULL) {
@@ -104,12 +105,12 @@ static bool stage(struct log_thread *thread)
 
 bool log_thread_append(struct log_thread *thread, const struct core_effect *effect)
 {
-    return stage(thread) && draft_append(thread->staged, effect);
+    return stage(thread, effect->joined) && draft_append(thread->staged, effect);
 }
 
 bool log_thread_delta(struct log_thread *thread, const struct core_effect *effect)
 {
-    return stage(thread) && draft_delta(thread->staged, effect);
+    return stage(thread, effect->joined) && draft_delta(thread->staged, effect);
 }
 
 void log_thread_submit(struct log_thread *thread)

@@ -193,3 +193,12 @@ void publish_free(struct publish *publish)
         rules->freed(rules->freed_context);
     }
 }
+
+void prepared_free(struct core_prepared *prepared)
+{
+    if (prepared->owner != NULL) {
+        publish_free(prepared->owner);
+    } else {
+        free(prepared);
+    }
+}

@@ -149,11 +149,49 @@ bool reader_pool_open(struct reader_pool *pool, uint64_t number, const struct co
         return false;
     }
     reading->pool = pool;
-    reading->opening = true;
+    reading->request = REQUEST_RESOLVE;
     pthread_mutex_lock(&pool->mutex);
     queue_locked(pool, reading);
     pthread_mutex_unlock(&pool->mutex);
     return true;
+}
+
+bool reader_pool_prepare(struct reader_pool *pool, const struct core_effect *effect)
+{
+    static const struct core_read_spec nothing;
+    bool scans = effect->kind == EFFECT_SCAN_OPEN;
+    struct reading *reading = reading_create(effect->reader, scans ? effect->spec : &nothing);
+    if (reading == NULL) {
+        return false;
+    }
+    reading->pool = pool;
+    if (!reading_prepare(reading, pool->options.log, scans) || !id_map_put(&pool->readings, effect->reader, reading)) {
+        reading_destroy(reading);
+        return false;
+    }
+    return true;
+}
+
+static void take_request(struct reading *reading, const struct core_effect *effect)
+{
+    switch (effect->kind) {
+    case EFFECT_SCAN:
+        reading->request = REQUEST_SCAN;
+        reading->scan = *effect->scan;
+        break;
+    case EFFECT_FETCH:
+        reading->request = REQUEST_FETCH;
+        reading->places = effect->places;
+        reading->place_count = effect->place_count;
+        break;
+    default:
+        reading->request = REQUEST_READ;
+        reading->from = effect->from;
+        reading->until = effect->until;
+        reading->bytes_max = effect->bytes_max;
+        reading->entries_max = effect->entries_max;
+        break;
+    }
 }
 
 void reader_pool_read(struct reader_pool *pool, const struct core_effect *effect)
@@ -162,11 +200,7 @@ void reader_pool_read(struct reader_pool *pool, const struct core_effect *effect
     assert(reading != NULL);
     pthread_mutex_lock(&pool->mutex);
     assert(reading->state == READING_IDLE); /* the core asks one thing at a time */
-    reading->opening = false;
-    reading->from = effect->from;
-    reading->until = effect->until;
-    reading->bytes_max = effect->bytes_max;
-    reading->entries_max = effect->entries_max;
+    take_request(reading, effect);
     if (reading->unsent >= READ_BLOCKS_UNSENT_MAX) {
         reading->state = READING_HELD;
     } else {
@@ -261,6 +295,56 @@ static void read_once(struct reader_pool *pool, struct reading *reading, struct 
     }
 }
 
+/* As much as a block holds; one entry that is larger goes alone. */
+static void fetch_once(struct reader_pool *pool, struct reading *reading, struct letter *letter)
+{
+    char why[LOG_WHY_BYTES] = "the broker is stopping";
+    struct log_fetch fetch = {.places = reading->places, .count = reading->place_count};
+    truc_status status = TRUC_DRAINING;
+    struct read_block *block = wait_for_block(pool, pool->options.block_bytes);
+    fetch.capacity = pool->options.block_bytes;
+    while (block != NULL) {
+        fetch.out = block->data;
+        status = log_fetch(reading->log_fetcher, &fetch, why);
+        if (status != TRUC_OK || fetch.needed == 0) {
+            break;
+        }
+        fetch.capacity = fetch.needed;
+        read_block_give(block);
+        block = wait_for_block(pool, fetch.capacity);
+    }
+    letter->event.done = (struct core_read_done){.entry_count = (uint32_t)fetch.done};
+    if (status != TRUC_OK) {
+        letter_blame(letter, status, why);
+    }
+    if (block != NULL && fetch.size > 0) {
+        block = read_block_fit(block, fetch.size);
+        block->reading = reading;
+        letter->event.done.data = bytes_of(block->data, fetch.size);
+        letter->event.done.owner = block;
+    } else if (block != NULL) {
+        read_block_give(block);
+    }
+}
+
+static void answer(struct reader_pool *pool, struct reading *reading, struct letter *letter)
+{
+    switch (reading->request) {
+    case REQUEST_RESOLVE:
+        reading_resolve(reading, pool->options.log, letter);
+        break;
+    case REQUEST_READ:
+        read_once(pool, reading, letter);
+        break;
+    case REQUEST_SCAN:
+        reading_scan(reading, letter);
+        break;
+    case REQUEST_FETCH:
+        fetch_once(pool, reading, letter);
+        break;
+    }
+}
+
 /* Takes a reading from the queue; NULL when the pool stops. With the mutex held. */
 static struct reading *take_locked(struct reader_pool *pool)
 {
@@ -282,6 +366,10 @@ static struct reading *take_locked(struct reader_pool *pool)
 
 static void *worker_run(void *context)
 {
+    static const enum core_event_kind answers[] = {[REQUEST_RESOLVE] = CORE_READ_RESOLVED,
+                                                   [REQUEST_READ] = CORE_READ_DONE,
+                                                   [REQUEST_SCAN] = CORE_SCANNED,
+                                                   [REQUEST_FETCH] = CORE_FETCHED};
     struct reader_pool *pool = context;
     struct reading *reading;
     pthread_mutex_lock(&pool->mutex);
@@ -292,13 +380,9 @@ static void *worker_run(void *context)
             continue;
         }
         reading->state = READING_RUNNING;
-        struct letter *letter = letter_renew(reading, reading->opening ? CORE_READ_RESOLVED : CORE_READ_DONE);
+        struct letter *letter = letter_renew(reading, answers[reading->request]);
         pthread_mutex_unlock(&pool->mutex);
-        if (reading->opening) {
-            reading_resolve(reading, pool->options.log, letter);
-        } else {
-            read_once(pool, reading, letter);
-        }
+        answer(pool, reading, letter);
         pthread_mutex_lock(&pool->mutex);
         reading->turn = !reading->turn;
         reading->letters_out++;

@@ -17,7 +17,8 @@ static struct bytes keep(uint8_t **at, struct bytes text)
 
 struct reading *reading_create(uint64_t number, const struct core_read_spec *spec)
 {
-    size_t size = spec->pattern.size + spec->key.size + spec->type.size + spec->agency.size + spec->system.size;
+    size_t size = spec->pattern.size + spec->key.size + spec->type.size + spec->agency.size + spec->system.size +
+                  spec->headers.size;
     struct reading *reading = calloc(1, sizeof *reading + size);
     if (reading == NULL) {
         return NULL;
@@ -29,6 +30,7 @@ struct reading *reading_create(uint64_t number, const struct core_read_spec *spe
     reading->spec.type = keep(&at, spec->type);
     reading->spec.agency = keep(&at, spec->agency);
     reading->spec.system = keep(&at, spec->system);
+    reading->spec.headers = keep(&at, spec->headers);
     for (int i = 0; i < 2; i++) {
         reading->letters[i].event.reader = number;
     }
@@ -38,7 +40,63 @@ struct reading *reading_create(uint64_t number, const struct core_read_spec *spe
 void reading_destroy(struct reading *reading)
 {
     log_reader_destroy(reading->log_reader);
+    log_scanner_destroy(reading->log_scanner);
+    log_fetcher_destroy(reading->log_fetcher);
+    free(reading->found);
+    free(reading->records[0]);
+    free(reading->records[1]);
     free(reading);
+}
+
+static struct log_filter filter_of(const struct core_read_spec *spec)
+{
+    return (struct log_filter){.pattern = spec->pattern,
+                               .key = spec->key,
+                               .type = spec->type,
+                               .event_since_ns = spec->event_since_ns,
+                               .event_until_ns = spec->event_until_ns,
+                               .agency = spec->agency,
+                               .system = spec->system};
+}
+
+bool reading_prepare(struct reading *reading, struct log *log, bool scans)
+{
+    struct log_scan_filter filter = {.filter = filter_of(&reading->spec), .headers = reading->spec.headers};
+    if (!scans) {
+        reading->log_fetcher = log_fetcher_create(log);
+        return reading->log_fetcher != NULL;
+    }
+    reading->found = malloc(SCAN_RECORDS_MAX * sizeof *reading->found);
+    reading->records[0] = malloc(SCAN_RECORDS_MAX * sizeof *reading->records[0]);
+    reading->records[1] = malloc(SCAN_RECORDS_MAX * sizeof *reading->records[1]);
+    return reading->found != NULL && reading->records[0] != NULL && reading->records[1] != NULL &&
+           log_scanner_create(log, &filter, &reading->log_scanner) == TRUC_OK;
+}
+
+void reading_scan(struct reading *reading, struct letter *letter)
+{
+    const struct core_scan *wanted = &reading->scan;
+    struct share_record *records = reading->records[reading->turn];
+    struct log_scan scan = {.from = wanted->from,
+                            .until = wanted->until,
+                            .keys = wanted->keys,
+                            .key_count = wanted->key_count,
+                            .records = reading->found,
+                            .records_max = wanted->records_max < SCAN_RECORDS_MAX ? wanted->records_max : SCAN_RECORDS_MAX};
+    char why[LOG_WHY_BYTES] = "";
+    truc_status status = log_scan(reading->log_scanner, &scan, why);
+    if (status != TRUC_OK) {
+        letter_blame(letter, status, why[0] != '\0' ? why : truc_status_text(status));
+        return;
+    }
+    for (size_t i = 0; i < scan.count; i++) {
+        records[i] = (struct share_record){scan.records[i].place, scan.records[i].bytes, scan.records[i].key};
+    }
+    letter->event.scanned = (struct core_scanned){.records = records,
+                                                  .count = scan.count,
+                                                  .next = scan.next,
+                                                  .damaged = scan.damaged,
+                                                  .damaged_at = scan.damaged_at};
 }
 
 struct bound { /* one end of a range, as asked for */
@@ -119,13 +177,7 @@ void reading_resolve(struct reading *reading, struct log *log, struct letter *le
     const struct core_read_spec *spec = &reading->spec;
     struct bound from = {spec->from_kind, spec->from, spec->from_ns}, until = {spec->until_kind, spec->until, spec->until_ns};
     uint64_t from_position = 0, until_position = 0;
-    struct log_filter filter = {.pattern = spec->pattern,
-                                .key = spec->key,
-                                .type = spec->type,
-                                .event_since_ns = spec->event_since_ns,
-                                .event_until_ns = spec->event_until_ns,
-                                .agency = spec->agency,
-                                .system = spec->system};
+    struct log_filter filter = filter_of(spec);
     /* Backwards, a reading begins at the upper end of its range. */
     truc_status status = resolve(log, spec, from, !spec->reverse, &from_position, why);
     if (status == TRUC_OK && spec->follow) {

@@ -4,8 +4,13 @@
 #ifndef TRUC_MAIN_READING_H
 #define TRUC_MAIN_READING_H
 
-#include "broker/log/engine.h"
+#include "broker/core/share.h"
+#include "broker/log/scan.h"
 #include "broker/main/letter.h"
+
+enum { SCAN_RECORDS_MAX = 1024 };
+
+enum reading_request { REQUEST_RESOLVE, REQUEST_READ, REQUEST_SCAN, REQUEST_FETCH };
 
 enum reading_state { READING_IDLE, READING_QUEUED, READING_RUNNING, READING_HELD /* until its blocks have gone out */ };
 
@@ -18,17 +23,30 @@ struct reading {
     unsigned letters_out; /* of the two */
     unsigned turn;
     struct letter letters[2]; /* a request may be made while the answer before it is still being stepped */
-    bool opening;             /* the request: resolve, or */
-    uint64_t from, until;     /* read */
+    enum reading_request request;
+    uint64_t from, until; /* of READ */
     uint32_t bytes_max, entries_max;
+    struct core_scan scan;      /* of SCAN */
+    const struct place *places; /* of FETCH */
+    size_t place_count;
 
     struct log_reader *log_reader;
+    struct log_scanner *log_scanner;
+    struct log_fetcher *log_fetcher;
+    struct log_scan_record *found;    /* SCAN_RECORDS_MAX, what a scan finds */
+    struct share_record *records[2]; /* of each letter, as many; all owned */
     struct core_read_spec spec; /* its texts are in texts */
     uint8_t texts[];
 };
 
 struct reading *reading_create(uint64_t number, const struct core_read_spec *spec); /* NULL: no memory */
 void reading_destroy(struct reading *reading);
+
+/* Makes what scans or fetches need. False: no memory, or the pattern is not one. */
+bool reading_prepare(struct reading *reading, struct log *log, bool scans);
+
+/* Answers a scan, into a CORE_SCANNED. */
+void reading_scan(struct reading *reading, struct letter *letter);
 
 /* What the bounds mean, into a CORE_READ_RESOLVED. */
 void reading_resolve(struct reading *reading, struct log *log, struct letter *letter);
