@@ -126,6 +126,10 @@ static void release(struct kit *kit, struct core_prepared *prepared)
 {
     struct held *held = prepared->owner;
 
+    if (!held) { /* the core's own */
+        free(prepared);
+        return;
+    }
     assert_true(kit->prepared_held > 0);
     kit->prepared_held--;
     free(held->bytes);
