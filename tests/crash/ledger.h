@@ -8,6 +8,7 @@
  *   A topic n position index offset   acknowledged; on disk (fdatasync) before anything that follows
  *   D topic n           acknowledged as a duplicate whose place is no longer known
  *   S position index topic offset hash   seen by a reader
+ *   G, T, N, J, K position index time   of a worker: see share.py
  *   E text              something that must never be
  */
 #ifndef TRUC_TESTS_CRASH_LEDGER_H
@@ -72,6 +73,7 @@ void ledger_set(truc_options *options, const char *name, const char *value);
 int ledger_produce(const struct ledger_options *options);
 int ledger_drain(const struct ledger_options *options);
 int ledger_follow(const struct ledger_options *options);
+int ledger_work(const struct ledger_options *options);
 int ledger_dump(const struct ledger_options *options);
 
 #endif

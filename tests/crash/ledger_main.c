@@ -3,6 +3,7 @@
  *   truc_ledger produce --url URL --ledger FILE --name NAME [--outbox DIR] [--rate N]
  *   truc_ledger drain ...    the same, but publishes nothing: what an outbox kept is delivered
  *   truc_ledger follow --url URL --ledger FILE
+ *   truc_ledger work --url URL --ledger FILE     a worker of a shared subscription (share.py)
  *   truc_ledger dump --url URL --out FILE */
 #include "ledger.h"
 
@@ -89,10 +90,12 @@ int main(int argc, char **argv)
             return ledger_drain(&options);
         if (strcmp(argv[1], "follow") == 0 && options.ledger != NULL)
             return ledger_follow(&options);
+        if (strcmp(argv[1], "work") == 0 && options.ledger != NULL)
+            return ledger_work(&options);
         if (strcmp(argv[1], "dump") == 0 && options.out != NULL)
             return ledger_dump(&options);
     }
-    fprintf(stderr, "usage: truc_ledger produce|drain|follow|dump --url URL [--ledger FILE] [--name NAME] [--outbox DIR] [--rate "
+    fprintf(stderr, "usage: truc_ledger produce|drain|follow|work|dump --url URL [--ledger FILE] [--name NAME] [--outbox DIR] [--rate "
                     "N] [--out FILE]\n");
     return 2;
 }

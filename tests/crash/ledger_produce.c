@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { IN_FLIGHT_MAX = 2000 };
+enum { IN_FLIGHT_MAX = 2000, KEY_COUNT = 50, KEYLESS_TOPIC = 3 }; /* share.py knows the latter two */
 
 struct producer {
     const struct ledger_options *options;
@@ -81,10 +81,13 @@ static bool resume(struct producer *producer)
 static bool publish_one(struct producer *producer, size_t topic)
 {
     uint8_t data[RECORD_BYTES_LIMIT];
+    char key[24];
     uint64_t number = producer->next[topic];
     truc_record record = TRUC_RECORD_INIT;
     record.data = data;
     record.data_size = record_fill(data, producer->options->name, topic, number);
+    if (topic != KEYLESS_TOPIC)
+        record.key = (truc_text){key, (size_t)snprintf(key, sizeof key, "k%" PRIu64, number % KEY_COUNT)};
     truc_status status = truc_publish(producer->handle, ledger_topics[topic], &record, (void *)(uintptr_t)(number + 1));
     if (status != TRUC_OK) {
         ledger_error(producer->ledger, "%s %" PRIu64 ": truc_publish: %s", ledger_topics[topic], number, truc_status_name(status));
