@@ -54,12 +54,13 @@ bool pending_delta(struct core *core, const struct delta *delta)
 {
     struct core_effect *effect;
     uint8_t *encoded;
+    size_t bytes_max = delta_bytes_max(delta->kind);
 
-    if (core->failed || core->capacity.full || !pending_log_has_room(core, DELTA_BYTES_MAX))
+    if (core->failed || core->capacity.full || !pending_log_has_room(core, bytes_max))
         return false;
     if (!pending_reserve(core, 1) || !output_reserve(&core->output, 1))
         return false;
-    encoded = slab_take(&core->output.slab, DELTA_BYTES_MAX);
+    encoded = slab_take(&core->output.slab, bytes_max);
     if (!encoded)
         return false;
     effect = output_effect(&core->output, EFFECT_DELTA);
@@ -68,6 +69,6 @@ bool pending_delta(struct core *core, const struct delta *delta)
     pending_add(core, &(struct pending){.ticket = effect->ticket,
                                         .kind = PENDING_DELTA,
                                         .memory_bytes = PENDING_OVERHEAD,
-                                        .log_bytes = DELTA_BYTES_MAX + LOG_OVERHEAD});
+                                        .log_bytes = (uint32_t)bytes_max + LOG_OVERHEAD});
     return true;
 }
