@@ -13,15 +13,15 @@
 #include "status.h"
 
 enum delta_kind {
-    DELTA_LOG = 1,          /* first delta of block 0, and of the first block of a later generation */
-    DELTA_TOPIC = 2,        /* before the topic's first entry, in its block or an earlier one */
-    DELTA_PRODUCER = 3,     /* opened for the first time, or again under a new epoch */
-    DELTA_PRODUCER_END = 4, /* an unnamed producer's grace is over: its sequences are forgotten */
-    DELTA_CLOCK = 5,        /* the wall clock jumped and was not followed */
-    DELTA_SUBSCRIPTION = 6, /* created, or changed: everything it is, but for what follows */
+    DELTA_LOG = 1,              /* first delta of block 0, and of the first block of a later generation */
+    DELTA_TOPIC = 2,            /* before the topic's first entry, in its block or an earlier one */
+    DELTA_PRODUCER = 3,         /* opened for the first time, or again under a new epoch */
+    DELTA_PRODUCER_END = 4,     /* an unnamed producer's grace is over: its sequences are forgotten */
+    DELTA_CLOCK = 5,            /* the wall clock jumped and was not followed */
+    DELTA_SUBSCRIPTION = 6,     /* created, or changed: everything it is, but for what follows */
     DELTA_SUBSCRIPTION_END = 7, /* removed, with cursor and lanes */
-    DELTA_CURSOR = 8,       /* how far a subscription is: acknowledged below it (ordered), looked at below it (shared) */
-    DELTA_LANE = 9          /* of a shared subscription: its first unresolved record of one key; or that there is none */
+    DELTA_CURSOR = 8,           /* how far a subscription is: acknowledged below it (ordered), looked at below it (shared) */
+    DELTA_LANE = 9              /* of a shared subscription: its first unresolved record of one key; or that there is none */
 };
 
 /* A record's place in a log: before it are the records of lower positions, and those of this position at lower indexes. */
@@ -53,7 +53,6 @@ struct delta_clock {
     int64_t expected_ns, found_ns;
 };
 
-
 /* --- subscriptions: what is the same in deltas and rows ------------------------------------------------------------------- */
 
 enum subscription_mode { SUBSCRIPTION_ORDERED = 1, SUBSCRIPTION_SHARED = 2 };
@@ -75,7 +74,7 @@ struct subscription_row {
 
 struct cursor_row {
     uint32_t subscription_id;
-    struct place place; /* ordered: index 0 */
+    struct place place;          /* ordered: index 0 */
     uint64_t acknowledged, dead; /* records, since it was created */
 };
 
@@ -85,8 +84,8 @@ struct lane_row {
     uint32_t subscription_id;
     uint64_t key;
     struct place place;
-    uint32_t attempts; /* that failed */
-    uint8_t dead;      /* enum dead_reason: waits for its dead letter; 0: it does not */
+    uint32_t attempts;                                      /* that failed */
+    uint8_t dead;                                           /* enum dead_reason: waits for its dead letter; 0: it does not */
     int64_t not_before_ns, first_failed_ns, last_failed_ns; /* append clock; 0 while attempts is 0 */
 };
 struct delta_lane {
@@ -111,11 +110,18 @@ struct delta {
 
 enum { DELTA_BYTES_MAX = 1600 };
 
-/* Writes a delta (at most DELTA_BYTES_MAX bytes); returns its padded size. */
+/* The most that one of a kind takes: DELTA_BYTES_MAX or, of most kinds, far less. */
+size_t delta_bytes_max(enum delta_kind kind);
+
+/* Writes a delta (at most delta_bytes_max of its kind); returns its padded size. */
 size_t delta_write(uint8_t *out, const struct delta *delta);
 
 /* Parses the next delta. False at the end, or with *ret_status = TRUC_DAMAGED. Unknown kinds are damage in this version. */
 bool delta_next(struct reader *deltas, struct delta *ret_delta, truc_status *ret_status);
+
+/* The next pair of a subscription's filter of headers. False at the end, or with headers->failed: a zero byte is missing, or a name
+ * is empty. */
+bool filter_header_next(struct reader *headers, struct bytes *ret_name, struct bytes *ret_value);
 
 /* --- rows: what deltas and entries add up to ---------------------------------------------------------------------------- */
 
@@ -148,8 +154,8 @@ struct sequence_row {
     struct batch_result results[BATCHES_IN_FLIGHT_MAX];
 };
 
-/* Called for each row at start: topics first, then producers, sequences, subscriptions, cursors, lanes. Rows are borrowed. Returning anything but
- * TRUC_OK stops the restore. */
+/* Called for each row at start: topics first, then producers, sequences, subscriptions, cursors, lanes. Rows are borrowed.
+ * Returning anything but TRUC_OK stops the restore. Any function may be NULL. */
 struct catalog_visitor {
     void *context;
     truc_status (*topic)(void *context, const struct topic_row *row);

@@ -187,6 +187,12 @@ static const char *system_fault(struct bytes system)
     return NULL;
 }
 
+truc_status agency_check(struct bytes agency, const char **ret_why)
+{
+    const char *fault = agency_fault(agency);
+    return fault == NULL ? TRUC_OK : refuse(TRUC_BAD_SOURCE, ret_why, fault);
+}
+
 truc_status source_check(struct bytes agency, struct bytes system, const char **ret_why)
 {
     const char *fault = agency_fault(agency);

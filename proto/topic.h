@@ -21,6 +21,7 @@ bool pattern_match(struct bytes pattern, struct bytes topic);
 
 /* The agency code grammar of both national forms, leniently: tokens [0-9A-Z]{1,4} with dots, at most AGENCY_BYTES_MAX;
  * "local" is accepted for development. System: [a-z0-9_-]+ of at most SYSTEM_BYTES_MAX. */
+truc_status agency_check(struct bytes agency, const char **ret_why);
 truc_status source_check(struct bytes agency, struct bytes system, const char **ret_why);
 
 /* Splits "AGENCY/SYSTEM" and checks both. TRUC_BAD_SOURCE with *ret_why. */

@@ -17,7 +17,7 @@ uint64_t accept_memory_bytes(const struct attempt *attempt)
 uint64_t accept_log_bytes(const struct attempt *attempt)
 {
     return entry_size(leaf_size(attempt->batch->topic.size), attempt->batch->encoded.size, attempt->prepared->directory.size) +
-           (attempt->topic ? 0 : DELTA_BYTES_MAX);
+           (attempt->topic ? 0 : delta_bytes_max(DELTA_TOPIC));
 }
 
 /* Topic and sequence, made when they are new. What was made is taken back when something is missing. */
@@ -118,8 +118,8 @@ static void remember(const struct attempt *attempt, const struct core_append *ap
                               .subject = attempt->producer ? attempt->sequence_index : attempt->topic_index,
                               .record_count = append->fields.record_count,
                               .frame_bytes = attempt->frame_bytes,
-                              .log_bytes =
-                                  (uint32_t)accept_log_bytes(attempt) + LOG_OVERHEAD + (topic_is_new ? DELTA_BYTES_MAX : 0),
+                              .log_bytes = (uint32_t)accept_log_bytes(attempt) + LOG_OVERHEAD +
+                                           (topic_is_new ? (uint32_t)delta_bytes_max(DELTA_TOPIC) : 0),
                               .memory_bytes = (uint32_t)accept_memory_bytes(attempt) + PENDING_OVERHEAD,
                               .batch_bytes = (uint32_t)attempt->batch->encoded.size,
                               .first = append->base_offset == 0};
@@ -138,7 +138,7 @@ bool accept_batch(struct attempt *attempt)
     struct core *core = attempt->core;
     bool topic_is_new = !attempt->topic;
     struct core_append *append = slab_take(&core->output.slab, sizeof *append);
-    uint8_t *delta = topic_is_new ? slab_take(&core->output.slab, DELTA_BYTES_MAX) : NULL;
+    uint8_t *delta = topic_is_new ? slab_take(&core->output.slab, delta_bytes_max(DELTA_TOPIC)) : NULL;
     struct core_effect *effect;
 
     if (!append || (topic_is_new && !delta) || !pending_reserve(core, 1) || !output_reserve(&core->output, 2) ||

@@ -56,7 +56,7 @@ static bool give_delta(struct core *core, const struct delta *delta, bool joined
     struct core_effect *effect;
     size_t size;
 
-    if (core->failed || core->capacity.full || !pending_log_has_room(core, DELTA_BYTES_MAX))
+    if (core->failed || core->capacity.full || !pending_log_has_room(core, delta_bytes_max(delta->kind)))
         return false;
     if (!pending_reserve(core, 1) || !output_reserve(&core->output, 1))
         return false;

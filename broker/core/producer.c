@@ -34,7 +34,7 @@ static bool check_log(const struct opening *opening)
                       "the log failed and takes nothing more; trucd exits and must be started again");
     if (core->draining)
         return refuse(opening, TRUC_DRAINING, RETRY_STATE_MS, "the broker is shutting down; reconnect and open the producer again");
-    if (core->capacity.full || !pending_log_has_room(core, DELTA_BYTES_MAX))
+    if (core->capacity.full || !pending_log_has_room(core, delta_bytes_max(DELTA_PRODUCER)))
         return refuse(opening, TRUC_DISK_FULL, RETRY_STATE_MS,
                       "the log's disk is full; free space on the data directory's disk, the broker goes on by itself");
     if (!pending_has_room(core, 0))
@@ -94,7 +94,7 @@ static void open_producer(const struct opening *opening)
 
     if (!check_log(opening))
         return;
-    encoded = slab_take(&core->output.slab, DELTA_BYTES_MAX);
+    encoded = slab_take(&core->output.slab, delta_bytes_max(DELTA_PRODUCER));
     if (!encoded || !pending_reserve(core, 1) || !output_reserve(&core->output, 1)) {
         (void)refuse(opening, TRUC_NO_MEMORY, RETRY_STATE_MS, "the broker has no memory for this; retry later or lower its limits");
         return;
@@ -123,7 +123,7 @@ static void open_producer(const struct opening *opening)
                                         .epoch = producer->epoch,
                                         .first = producer->epoch == 1,
                                         .memory_bytes = PENDING_OVERHEAD,
-                                        .log_bytes = DELTA_BYTES_MAX + LOG_OVERHEAD});
+                                        .log_bytes = (uint32_t)delta_bytes_max(DELTA_PRODUCER) + LOG_OVERHEAD});
 }
 
 static void resume_producer(const struct opening *opening, uint64_t id, uint32_t epoch, struct bytes after_topic)

@@ -2,7 +2,8 @@
  *
  * Checks every block and entry: structure, checksums, chain, dense block numbers, positions and offsets, append times strictly
  * increasing, leaves (each against its entry, its topic's previous leaf and the log's id), header digests, records roots,
- * directories against records, producers' sequences dense. Stops at the first bad thing and names it. */
+ * directories against records, producers' sequences dense, subscriptions there before anything is said of them. Stops at the first
+ * bad thing and names it. */
 #ifndef TRUC_LOG_VERIFY_H
 #define TRUC_LOG_VERIFY_H
 

@@ -6,6 +6,7 @@ void seen_fini(struct seen *seen)
 {
     free(seen->topics);
     free(seen->producers);
+    free(seen->subscriptions);
     free(seen->sequences);
 }
 
@@ -56,6 +57,64 @@ static truc_status add_producer(struct seen *seen, const struct delta_producer *
     return TRUC_OK;
 }
 
+/* NULL with *ret_why when it was not created, or has ended. */
+static struct seen_subscription *standing(struct seen *seen, uint32_t subscription_id, const char **ret_why)
+{
+    if (subscription_id == 0 || subscription_id > seen->subscription_count || seen->subscriptions[subscription_id - 1].ended) {
+        *ret_why = "what it says is of a subscription that is not there";
+        return NULL;
+    }
+    return &seen->subscriptions[subscription_id - 1];
+}
+
+static truc_status add_subscription(struct seen *seen, const struct subscription_row *row, const char **ret_why)
+{
+    if (row->subscription_id == seen->subscription_count + 1) {
+        if (!grow((void **)&seen->subscriptions, seen->subscription_count, &seen->subscription_capacity,
+                  sizeof *seen->subscriptions)) {
+            return TRUC_NO_MEMORY;
+        }
+        seen->subscriptions[seen->subscription_count++] = (struct seen_subscription){.mode = row->mode};
+        return TRUC_OK;
+    }
+    if (row->subscription_id > seen->subscription_count) {
+        *ret_why = "a subscription's id does not follow the last one";
+        return TRUC_DAMAGED;
+    }
+    const struct seen_subscription *known = standing(seen, row->subscription_id, ret_why);
+    if (known != NULL && known->mode != row->mode) {
+        *ret_why = "a subscription changes its mode";
+        known = NULL;
+    }
+    return known == NULL ? TRUC_DAMAGED : TRUC_OK;
+}
+
+/* Cursors may go back: a subscription can be set to an earlier place. */
+static truc_status check_subscription_state(struct seen *seen, const struct delta *delta, const char **ret_why)
+{
+    uint32_t id = delta->kind == DELTA_CURSOR ? delta->cursor.subscription_id : delta->lane.row.subscription_id;
+    const struct seen_subscription *subscription = standing(seen, id, ret_why);
+    if (subscription == NULL) {
+        return TRUC_DAMAGED;
+    }
+    bool shared = subscription->mode == SUBSCRIPTION_SHARED;
+    if (!shared && (delta->kind == DELTA_LANE || delta->cursor.place.index != 0)) {
+        *ret_why = "an ordered subscription has a lane, or a cursor within an entry";
+        return TRUC_DAMAGED;
+    }
+    return TRUC_OK;
+}
+
+static truc_status end_subscription(struct seen *seen, uint32_t subscription_id, const char **ret_why)
+{
+    struct seen_subscription *subscription = standing(seen, subscription_id, ret_why);
+    if (subscription == NULL) {
+        return TRUC_DAMAGED;
+    }
+    subscription->ended = true;
+    return TRUC_OK;
+}
+
 truc_status seen_delta(struct seen *seen, const struct delta *delta, const char **ret_why)
 {
     switch (delta->kind) {
@@ -70,6 +129,13 @@ truc_status seen_delta(struct seen *seen, const struct delta *delta, const char 
         }
         seen->producers[delta->producer_end - 1].ended = true;
         return TRUC_OK;
+    case DELTA_SUBSCRIPTION:
+        return add_subscription(seen, &delta->subscription, ret_why);
+    case DELTA_SUBSCRIPTION_END:
+        return end_subscription(seen, delta->subscription_end, ret_why);
+    case DELTA_CURSOR:
+    case DELTA_LANE:
+        return check_subscription_state(seen, delta, ret_why);
     case DELTA_LOG:
     case DELTA_CLOCK:
         break;

@@ -1,5 +1,5 @@
-/* verify_state.h: what a check of a log remembers of the blocks before: topics, producers, sequences. Layer: log, inside. One
- * thread. */
+/* verify_state.h: what a check of a log remembers of the blocks before: topics, producers, sequences, subscriptions. Layer: log,
+ * inside. One thread. */
 #ifndef TRUC_LOG_VERIFY_STATE_H
 #define TRUC_LOG_VERIFY_STATE_H
 
@@ -19,6 +19,11 @@ struct seen_producer {
     bool ended;
 };
 
+struct seen_subscription {
+    uint8_t mode;
+    bool ended;
+};
+
 struct seen_sequence {
     uint64_t producer_id; /* 0: a free bucket */
     uint32_t topic_id;
@@ -30,6 +35,8 @@ struct seen {
     size_t topic_count, topic_capacity;
     struct seen_producer *producers; /* by id - 1 */
     size_t producer_count, producer_capacity;
+    struct seen_subscription *subscriptions; /* by id - 1 */
+    size_t subscription_count, subscription_capacity;
     struct seen_sequence *sequences; /* buckets by hash, a power of two of them */
     size_t sequence_count, sequence_capacity;
 };

@@ -50,6 +50,16 @@ def delta(kind, body):
 log = delta(1, bytes(range(16)) + struct.pack("<Q", 2) + bytes(range(16)) + struct.pack("<q", 159) + b"\x08H26/prod")
 topic = delta(2, struct.pack("<IBB", 4, 1, 3) + b"a.b")
 producer = delta(3, struct.pack("<QIBBB", 7, 3, 1, 13, 1) + b"H26.16/portal" + b"n")
+subscription = delta(6, struct.pack("<IBBqIIIBII6BH", 3, 2, 0, 159, 30000, 5, 100, 2, 100, 2000, 6, 4, 3, 1, 1, 10, 8)
+                     + b"H26.16" + b"desk" + b"a.>" + b"t" + b"k" + b"H26/portal" + b"lang\0vi\0")
+ordered = delta(6, struct.pack("<IBBqIIIB6BH", 4, 1, 1, 159, 0, 0, 0, 0, 5, 1, 2, 0, 0, 3, 0) + b"local" + b"a" + b"**" + b"H26")
+cursor = delta(8, bytes([3, 0xac, 2, 5, 0xe8, 7, 1]))
+lanes = [delta(9, bytes([form, 3]) + struct.pack("<Q", key) + more)
+         for form, key, more in ((1, 5, b"\xab\x02\1"), (1, 0, b"\xab\x02\2"), (0, 5, b""), (0, 0, b"\xab\x02\2"),
+                                 (2, 6, b"\7\0\2\1" + struct.pack("<qqq", 9, 7, 8)))]
 for name, data in {"log": log, "topic": topic, "producer": producer, "producer end": delta(4, struct.pack("<Q", 7)),
-                   "clock": delta(5, struct.pack("<qq", 1, -1)), "all": log + topic + producer, "unknown": delta(9, b"x")}.items():
+                   "clock": delta(5, struct.pack("<qq", 1, -1)), "all": log + topic + producer, "unknown": delta(10, b"x"),
+                   "subscription": subscription, "subscription ordered": ordered,
+                   "subscription end": delta(7, struct.pack("<I", 4)), "cursor": cursor, "lane fresh": lanes[0], "lane failed": lanes[4], "lane gone": lanes[2],
+                   "sharing": subscription + ordered + b"".join(lanes) + cursor}.items():
     keep("delta", name, data)

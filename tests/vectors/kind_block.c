@@ -83,6 +83,21 @@ static truc_status decode_entries(const struct block_view *view, json_t *entries
     return TRUC_OK;
 }
 
+/* Each delta must be well formed, and written again be the same bytes. */
+static truc_status check_deltas(const struct block_view *view)
+{
+    struct reader deltas = reader_over(view->deltas);
+    struct delta delta;
+    truc_status status = TRUC_OK;
+    uint32_t count = 0;
+    for (const uint8_t *begin = deltas.at; delta_next(&deltas, &delta, &status); begin = deltas.at, count++) {
+        uint8_t out[DELTA_BYTES_MAX];
+        if (!bytes_equal(bytes_of(out, delta_write(out, &delta)), bytes_of(begin, (size_t)(deltas.at - begin))))
+            return TRUC_DAMAGED;
+    }
+    return status == TRUC_OK && count != view->delta_count ? TRUC_DAMAGED : status;
+}
+
 static truc_status decode_block(struct bytes bytes, json_t **ret_meaning)
 {
     struct block_view view;
@@ -91,6 +106,8 @@ static truc_status decode_block(struct bytes bytes, json_t **ret_meaning)
         status = block_table_check(&view);
     if (status == TRUC_OK)
         status = block_deltas_check(&view);
+    if (status == TRUC_OK)
+        status = check_deltas(&view);
     if (status != TRUC_OK)
         return status;
     json_t *meaning = json_object(), *entries = json_array();

@@ -373,6 +373,22 @@ def blocks(make, leaf, batch, directory):
              "deltas": (topic + producer).hex(),
              "delta_count": 2, "entries": [entry, entry | {"first_sequence": "43", "base_offset": "348",
                                                            "append_time_ns": "1591344000000000003"}]}
+    shared = delta(6, struct.pack("<IBBqIIIBII6BH", 1, 2, 0, 1591344000000000000, 30000, 5, 1000, 2, 1000, 60000, 6, 5, 16, 22, 14,
+                                  13, 8) + b"H26.16" + b"desks" + b"dossier.*.H26.**" + b"vn.gov.dossier.created"
+                   + b"H26.16-2020-01" + b"H26.16/portal" + b"lang\0vi\0")
+    ordered = delta(6, struct.pack("<IBBqIIIB6BH", 2, 1, 1, 1591344000000000001, 0, 0, 0, 0, 3, 6, 1, 0, 0, 0, 0)
+                    + b"H26" + b"mirror" + b">")
+    lane = lambda form, key, more=b"": delta(9, bytes([form, 1]) + struct.pack("<Q", key) + more)
+    sharing = [shared, ordered, lane(1, 0x1122334455667788, bytes([12, 0])), lane(1, 0, bytes([12, 1])),
+               lane(1, 0, bytes([0xac, 2, 2])),
+               lane(2, 0x1122334455667788, bytes([12, 0, 2, 0])
+                    + struct.pack("<qqq", 1591344060000000000, 1591344000000000005, 1591344001000000005)),
+               lane(2, 7, bytes([12, 2, 5, 1]) + struct.pack("<qqq", 0, 1591344000000000005, 1591344001000000005)),
+               lane(0, 0x1122334455667788), lane(0, 0, bytes([12, 1])), delta(8, bytes([1, 0xad, 2, 0, 0xe8, 7, 1])),
+               delta(8, bytes([2, 13, 0, 13, 0])), delta(7, struct.pack("<I", 2))]
+    work = {"block": "432", "first_position": "14", "durable_block": "432", "durable_position": "14",
+            "append_time_ns": "1591344000000000006", "previous_chain": noise("chain", 32).hex(), "deltas": b"".join(sharing).hex(),
+            "delta_count": len(sharing), "entries": []}
     good = bytes.fromhex(make.write("block", "", [vector("block", "block", whole)])["block"])
     flip = lambda at: good[:at] + bytes([good[at] ^ 1]) + good[at + 1:]
     table, deltas = 160, 160 + 2 * 40
@@ -380,6 +396,7 @@ def blocks(make, leaf, batch, directory):
     make.write("block", "Blocks as the log stores them (docs/format.md, Block and Deltas).", [
         vector("block 0 of a log", "block", first),
         vector("block of two entries and two deltas", "block", whole),
+        vector("block of deltas of subscriptions alone", "block", work),
         refused("a flipped bit in the header", "block", flip(20), "DAMAGED", "the header's checksum"),
         refused("a flipped bit in the chain", "block", flip(100), "DAMAGED", "the header's checksum"),
         refused("a flipped bit in the table", "block", flip(table + 3), "DAMAGED", "the table's checksum"),
