@@ -28,7 +28,7 @@ bool subscription_provide_share(struct core *core, struct subscription *subscrip
         config.backoff_ns[i] = row->backoff_ms[i] * MS;
     if (share_create(&config, subscription->place, &subscription->share) != TRUC_OK)
         return false;
-    share_count_from(subscription->share, subscription->acknowledged, subscription->dead);
+    share_restore_counts(subscription->share, subscription->acknowledged, subscription->dead);
     subscription->previous_shared = NULL;
     subscription->next_shared = core->subscriptions_shared;
     if (subscription->next_shared)
@@ -291,7 +291,7 @@ static void reject_damaged(struct core *core, struct attachment *attachment, con
 
     output_alarm(&core->output, "a record at position %llu cannot be delivered: %s", (unsigned long long)lease->record.place.position,
                  why ? why : "it is damaged");
-    (void)share_settle(attachment->subscription->share, attachment->number, lease->lease, SHARE_REJECT, 0, clock_now(core));
+    (void)share_settle(attachment->subscription->share, attachment->number, lease->lease, SHARE_DAMAGED, 0, clock_now(core));
 }
 
 void core_on_fetched(struct core *core, const struct core_event *event)
@@ -373,9 +373,8 @@ static int64_t due_ns(const struct subscription *subscription)
 /* Nobody takes part and nothing waits: what it is costs its row only. */
 static bool is_idle(const struct subscription *subscription)
 {
-    struct share_counts counts = share_counts(subscription->share);
-
-    return !subscription->first && counts.lanes == 0 && !share_unsaved(subscription->share) && !subscription->settles;
+    return !subscription->first && !share_unsaved(subscription->share) && !subscription->settles &&
+           share_counts(subscription->share).lanes == 0;
 }
 
 static void pump(struct core *core, struct subscription *subscription)

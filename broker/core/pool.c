@@ -40,6 +40,15 @@ static bool add_chunk(struct pool *pool)
     return true;
 }
 
+bool pool_reserve(struct pool *pool, size_t more)
+{
+    while (((size_t)pool->chunk_count << pool->chunk_shift) - pool->used < more) {
+        if (!add_chunk(pool))
+            return false;
+    }
+    return true;
+}
+
 void *pool_take(struct pool *pool, uint32_t *ret_index)
 {
     uint32_t index;

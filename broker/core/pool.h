@@ -23,6 +23,9 @@ struct pool {
 void pool_init(struct pool *pool, size_t item_size, uint32_t chunk_shift);
 void pool_fini(struct pool *pool);
 
+/* The next `more` objects taken need no memory. False when out of memory; the objects in use are untouched. */
+bool pool_reserve(struct pool *pool, size_t more);
+
 /* A zeroed object; NULL when out of memory. */
 void *pool_take(struct pool *pool, uint32_t *ret_index);
 void pool_give(struct pool *pool, uint32_t index);

@@ -47,9 +47,8 @@ void share_destroy(struct share *share); /* NULL is allowed */
 /* Before anything else: a lane as a saved row says it; where is the first unresolved record's place (without a key: the place itself).
  * TRUC_DAMAGED when there is such a lane already, TRUC_NO_MEMORY. */
 truc_status share_restore(struct share *share, const struct lane_row *row);
-
-/* How many were acknowledged and dead before; before anything else, too. */
-void share_count_from(struct share *share, uint64_t acknowledged, uint64_t dead);
+/* What the cursor's row counted so far. */
+void share_restore_counts(struct share *share, uint64_t acknowledged, uint64_t dead);
 
 /* --- records ----------------------------------------------------------------------------------------------------------------- */
 
@@ -95,9 +94,10 @@ struct share_lease {
  * Workers take turns; ready lanes are served in the order they became ready. Returns how many; 0: nobody wants, or nothing is ready. */
 size_t share_grant(struct share *share, int64_t now_ns, struct share_lease *leases, size_t max, uint64_t *ret_worker);
 
-enum share_outcome { SHARE_ACK, SHARE_NACK, SHARE_REJECT, SHARE_RETURN, SHARE_EXTEND };
+enum share_outcome { SHARE_ACK, SHARE_NACK, SHARE_REJECT, SHARE_RETURN, SHARE_EXTEND, SHARE_DAMAGED };
 
 /* What a worker says of a lease. delay_ns: of NACK, 0: the back-off; of EXTEND, 0: ack_wait. RETURN gives it back uncounted.
+ * DAMAGED is the broker's own word: the record cannot be read, so it is dead without having been delivered.
  * False: the lease is not this worker's, or not any more (lapsed, settled): nothing changed. Settling gives the worker no credit back. */
 bool share_settle(struct share *share, uint64_t worker, uint64_t lease, enum share_outcome outcome, int64_t delay_ns, int64_t now_ns);
 
@@ -132,7 +132,9 @@ struct share_counts {
     uint32_t lanes, ready, leased, delayed, dead, workers;
     bool full; /* lanes_max is reached: too many keys wait */
     struct place oldest; /* first unresolved record; the scan place when there is none */
+    uint64_t acknowledged, buried; /* records, since the subscription was created */
 };
+/* Looks at every lane (for `oldest`): not for each record. */
 struct share_counts share_counts(const struct share *share);
 
 #endif

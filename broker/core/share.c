@@ -1,0 +1,222 @@
+#include "share_internal.h"
+
+#include <stdlib.h>
+
+enum { LANES_SHIFT = 7, RESTS_SHIFT = 8, WORKERS_SHIFT = 4 }; /* objects per chunk of memory, as powers of two */
+
+truc_status share_create(const struct share_config *config, struct place scan, struct share **ret_share)
+{
+    struct share *share;
+
+    CORE_INVARIANT(config->in_flight_max > 0 && config->lanes_max > config->in_flight_max);
+    CORE_INVARIANT(config->ack_wait_ns > 0 && config->backoff_count <= SUBSCRIPTION_BACKOFFS_MAX);
+    share = calloc(1, sizeof *share);
+    if (!share)
+        return TRUC_NO_MEMORY;
+    share->config = *config;
+    share->scan = share->saved_scan = scan;
+    pool_init(&share->lanes, sizeof(struct lane), LANES_SHIFT);
+    pool_init(&share->rests, sizeof(struct lane_rest), RESTS_SHIFT);
+    pool_init(&share->workers, sizeof(struct worker), WORKERS_SHIFT);
+    *ret_share = share;
+    return TRUC_OK;
+}
+
+void share_destroy(struct share *share)
+{
+    if (!share)
+        return;
+    pool_fini(&share->lanes);
+    pool_fini(&share->rests);
+    pool_fini(&share->workers);
+    table_fini(&share->lanes_by_key);
+    table_fini(&share->leases);
+    table_fini(&share->workers_by_number);
+    lane_heap_fini(&share->due);
+    lane_heap_fini(&share->ahead);
+    free(share);
+}
+
+/* --- restoring -----------------------------------------------------------------------------------------------------------------
+ */
+
+void share_restore_counts(struct share *share, uint64_t acknowledged, uint64_t dead)
+{
+    share->acknowledged = acknowledged;
+    share->buried = dead;
+}
+
+/* A row that tells of attempts, or of a record without a key, names a record. Of others the place is only known to be not above
+ * the first unresolved record. */
+static bool names_record(const struct lane_row *row)
+{
+    return row->key == 0 || row->attempts > 0 || row->dead != 0;
+}
+
+truc_status share_restore(struct share *share, const struct lane_row *row)
+{
+    struct lane *lane;
+    bool ahead = !place_before(row->place, share->scan);
+
+    if (lane_find(share, row->key, row->place) || row->dead > DEAD_DAMAGED)
+        return TRUC_DAMAGED;
+    if (!lane_reserve(share, 1, 1) || !lane_heap_reserve(&share->ahead, share->ahead.count + 1))
+        return TRUC_NO_MEMORY;
+    lane = lane_create(share, row->key, row->place, true);
+    lane->saved = true;
+    lane->attempts = row->attempts;
+    lane->dead = row->dead;
+    lane->not_before_ns = row->not_before_ns;
+    lane->first_failed_ns = row->first_failed_ns;
+    lane->last_failed_ns = row->last_failed_ns;
+    if (names_record(row) || CANARY_SHARE_RESUME_BEHIND) {
+        if (names_record(row))
+            lane_append(share, lane, row->place, 0);
+        lane->beyond = place_behind(row->place);
+    }
+    lane->more = row->key != 0 && !ahead && place_before(lane->beyond, share->scan);
+    if (ahead)
+        lane_set_ahead(share, lane);
+    else
+        lane_settle_down(share, lane);
+    return TRUC_OK;
+}
+
+struct place share_scan_place(const struct share *share)
+{
+    return share->scan;
+}
+
+/* --- workers -------------------------------------------------------------------------------------------------------------------
+ */
+
+struct worker *share_worker(const struct share *share, uint64_t number)
+{
+    uint32_t index;
+
+    for (struct table_probe probe = table_probe(&share->workers_by_number, table_mix(number));
+         table_next(&share->workers_by_number, &probe, &index);) {
+        struct worker *worker = pool_at(&share->workers, index);
+
+        if (worker->number == number)
+            return worker;
+    }
+    return NULL;
+}
+
+static struct worker *worker_at(const struct share *share, uint32_t index)
+{
+    return pool_at(&share->workers, index);
+}
+
+void share_turn_add(struct share *share, struct worker *worker)
+{
+    worker->previous = share->wanting.last;
+    worker->next = 0;
+    if (worker->previous)
+        worker_at(share, worker->previous - 1)->next = worker->index + 1;
+    else
+        share->wanting.first = worker->index + 1;
+    share->wanting.last = worker->index + 1;
+}
+
+void share_turn_remove(struct share *share, struct worker *worker)
+{
+    if (worker->previous)
+        worker_at(share, worker->previous - 1)->next = worker->next;
+    else
+        share->wanting.first = worker->next;
+    if (worker->next)
+        worker_at(share, worker->next - 1)->previous = worker->previous;
+    else
+        share->wanting.last = worker->previous;
+    worker->previous = worker->next = 0;
+}
+
+bool share_join(struct share *share, uint64_t number, uint32_t credit)
+{
+    struct worker *worker;
+    uint32_t index;
+
+    CORE_INVARIANT(!share_worker(share, number));
+    if (!table_reserve(&share->workers_by_number, 1))
+        return false;
+    worker = pool_take(&share->workers, &index);
+    if (!worker)
+        return false;
+    worker->number = number;
+    worker->index = index;
+    table_add(&share->workers_by_number, table_mix(number), index);
+    share_credit(share, number, credit);
+    return true;
+}
+
+void share_credit(struct share *share, uint64_t number, uint32_t more)
+{
+    struct worker *worker = share_worker(share, number);
+
+    if (!worker)
+        return;
+    if (more > UINT32_MAX - worker->credit)
+        more = UINT32_MAX - worker->credit;
+    if (worker->credit == 0 && more > 0 && !worker->held)
+        share_turn_add(share, worker);
+    worker->credit += more;
+    share->credit += more;
+}
+
+void share_hold(struct share *share, uint64_t number, bool held)
+{
+    struct worker *worker = share_worker(share, number);
+
+    if (!worker || worker->held == held)
+        return;
+    worker->held = held;
+    if (worker->credit == 0)
+        return;
+    if (held)
+        share_turn_remove(share, worker);
+    else
+        share_turn_add(share, worker);
+}
+
+void share_leave(struct share *share, uint64_t number, bool counted, int64_t now_ns)
+{
+    struct worker *worker = share_worker(share, number);
+
+    if (!worker)
+        return;
+    share_drop_leases(share, worker, counted, now_ns);
+    if (worker->credit > 0 && !worker->held)
+        share_turn_remove(share, worker);
+    share->credit -= worker->credit;
+    table_remove(&share->workers_by_number, table_mix(number), worker->index);
+    pool_give(&share->workers, worker->index);
+}
+
+/* --- counts --------------------------------------------------------------------------------------------------------------------
+ */
+
+struct share_counts share_counts(const struct share *share)
+{
+    struct share_counts counts = {
+        .lanes = lane_count(share),
+        .ready = share->states[LANE_READY],
+        .leased = share->states[LANE_LEASED],
+        .delayed = share->states[LANE_DELAYED],
+        .dead = share->states[LANE_DEAD],
+        .workers = share->workers.used,
+        .full = lane_count_active(share) >= share->config.lanes_max,
+        .oldest = share->scan,
+        .acknowledged = share->acknowledged,
+        .buried = share->buried,
+    };
+
+    for (uint32_t i = 0; i < share->lanes.touched; i++) {
+        const struct lane *lane = lane_at(share, i);
+
+        if (lane->state != LANE_FREE && lane->state != LANE_GONE && place_before(lane_place(lane), counts.oldest))
+            counts.oldest = lane_place(lane);
+    }
+    return counts;
+}
