@@ -365,6 +365,12 @@ static const ProtobufCMessageDescriptor *descriptor_of(enum frame_kind kind)
         return &truc__v1__topics_ok__descriptor;
     case FRAME_LOG_INFO_OK:
         return &truc__v1__log_info_ok__descriptor;
+    case FRAME_SUBSCRIPTION_OK:
+    case FRAME_SUBSCRIPTIONS_OK:
+    case FRAME_SUBSCRIBE_OK:
+    case FRAME_DELIVER:
+    case FRAME_SETTLE_OK:
+        return frame_header_descriptor(kind);
     default:
         fail_msg("the core sent a frame of kind %u", (unsigned)kind);
         return NULL;

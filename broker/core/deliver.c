@@ -347,13 +347,13 @@ static bool put(void *context, const struct delta *delta)
     return done;
 }
 
-static void save(struct core *core, struct subscription *subscription)
+/* buried: dead letters were given to the log in this step, what follows must be in their block. */
+static void save(struct core *core, struct subscription *subscription, bool buried)
 {
-    struct saving saving = {.core = core, .subscription = subscription};
+    struct saving saving = {.core = core, .subscription = subscription, .joined = buried};
 
     if (core->failed)
         return;
-    saving.joined = dead_bury(core, subscription);
     if (share_unsaved(subscription->share) && !share_save(subscription->share, subscription->row.subscription_id, put, &saving)) {
         subscription->retry_ns = clock_now(core) + SAVE_RETRY_MS * MS;
         return;
@@ -380,15 +380,17 @@ static bool is_idle(const struct subscription *subscription)
 static void pump(struct core *core, struct subscription *subscription)
 {
     int64_t due;
+    bool buried;
 
     if (!subscription->share)
         return;
     subscription->retry_ns = 0;
     share_tick(subscription->share, clock_now(core));
+    buried = dead_bury(core, subscription); /* then the next of the key is free */
     give_out(core, subscription);
     search_keys(core, subscription);
     look_further(core, subscription);
-    save(core, subscription);
+    save(core, subscription, buried);
     due = due_ns(subscription);
     if (due < core->shares_due_ns)
         core->shares_due_ns = due;
