@@ -20,7 +20,8 @@ struct log_options {
     int64_t now_ns;                /* wall clock, stamped into block 0 of a log that is created */
     uint64_t segment_bytes;        /* 1 GiB by default; 8 MiB at least, always room for the largest commit */
     uint64_t cache_bytes;          /* so much of the log, what was used last, stays in the page cache; 1 GiB by default */
-    uint64_t index_flush_bytes;    /* derived data is written every so many bytes of log (or 65,536 entries); 256 MiB by default */
+    uint64_t index_flush_bytes;    /* derived data is written every so many bytes of log; 256 MiB by default. Or every 65,536
+                                    * entries or 262,144 deltas */
     uint32_t segments_open_max;    /* 16 by default */
     void (*notify)(void *context); /* capacity changed; called from an engine's thread; must not call back into the log */
     void *notify_context;

@@ -60,7 +60,8 @@ static struct log *open_log(const char *directory, struct rows *rows)
     kit_options(&options, "lmdb", directory);
     options.index_flush_bytes = 1 << 16;
     *rows = (struct rows){0};
-    struct catalog_visitor visitor = {rows, count_topic, count_producer, count_sequence};
+    struct catalog_visitor visitor = {
+        .context = rows, .topic = count_topic, .producer = count_producer, .sequence = count_sequence};
     truc_status status = log_open(&options, &visitor, &log, why);
     if (status != TRUC_OK) {
         print_error("open: %s: %s\n", truc_status_name(status), why);

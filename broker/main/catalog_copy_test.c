@@ -79,7 +79,8 @@ static void catalog_copy_returns_every_row(void **state)
     struct catalog_copy copy = {0};
     struct catalog_visitor keep = catalog_copy_visitor(&copy);
     struct check check = {.refuse_at = UINT32_MAX};
-    struct catalog_visitor visitor = {&check, check_topic, check_producer, check_sequence};
+    struct catalog_visitor visitor = {
+        .context = &check, .topic = check_topic, .producer = check_producer, .sequence = check_sequence};
     char name[64];
     (void)state;
     for (uint32_t i = 0; i < ROWS; i++) {

@@ -185,7 +185,7 @@ static truc_status ignore_sequence(void *context, const struct sequence_row *row
 
 truc_status flip_log_open(const char *directory, struct log **ret_log, char *why)
 {
-    static const struct catalog_visitor visitor = {NULL, ignore_topic, ignore_producer, ignore_sequence};
+    static const struct catalog_visitor visitor = {.topic = ignore_topic, .producer = ignore_producer, .sequence = ignore_sequence};
     struct log_options options;
     log_options_init(&options);
     options.engine = "lmdb";

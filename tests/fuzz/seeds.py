@@ -60,6 +60,7 @@ lanes = [delta(9, bytes([form, 3]) + struct.pack("<Q", key) + more)
 for name, data in {"log": log, "topic": topic, "producer": producer, "producer end": delta(4, struct.pack("<Q", 7)),
                    "clock": delta(5, struct.pack("<qq", 1, -1)), "all": log + topic + producer, "unknown": delta(10, b"x"),
                    "subscription": subscription, "subscription ordered": ordered,
-                   "subscription end": delta(7, struct.pack("<I", 4)), "cursor": cursor, "lane fresh": lanes[0], "lane failed": lanes[4], "lane gone": lanes[2],
+                   "subscription end": delta(7, struct.pack("<I", 4)), "cursor": cursor,
+                   "lane fresh": lanes[0], "lane failed": lanes[4], "lane gone": lanes[2],
                    "sharing": subscription + ordered + b"".join(lanes) + cursor}.items():
     keep("delta", name, data)

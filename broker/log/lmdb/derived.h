@@ -21,6 +21,9 @@ enum derived_table {
     TABLE_TOPICS,
     TABLE_PRODUCERS,
     TABLE_SEQUENCES,
+    TABLE_SUBSCRIPTIONS,
+    TABLE_CURSORS,
+    TABLE_LANES,
     TABLE_RUNS,
     TABLE_POSTINGS, /* .. one per tier */
     TABLE_COUNT = TABLE_POSTINGS + DERIVED_TIERS
@@ -89,9 +92,15 @@ truc_status derived_end_producer(struct derived *derived, MDB_txn *txn, uint64_t
 truc_status derived_get_sequence(struct derived *derived, MDB_txn *txn, uint64_t producer_id, uint32_t topic_id,
                                  struct sequence_row *ret_row);
 truc_status derived_put_sequence(struct derived *derived, MDB_txn *txn, const struct sequence_row *row, char *why);
+truc_status derived_put_subscription(struct derived *derived, MDB_txn *txn, const struct subscription_row *row, char *why);
+/* Removes a subscription with its cursor and lanes. */
+truc_status derived_end_subscription(struct derived *derived, MDB_txn *txn, uint32_t subscription_id, char *why);
+truc_status derived_put_cursor(struct derived *derived, MDB_txn *txn, const struct cursor_row *row, char *why);
+struct derived_key derived_lane_key(const struct lane_row *row); /* subscription, key, and where that is 0 the place */
+truc_status derived_put_lane(struct derived *derived, MDB_txn *txn, const struct lane_row *row, char *why);
 truc_status derived_put_segment(struct derived *derived, MDB_txn *txn, uint64_t first_block, uint64_t first_position, char *why);
 
-/* Visits every topic, then producer, then sequence; also each segment. Any function may be NULL. */
+/* Visits every topic, then producer, sequence, subscription, cursor, lane; also each segment. Any function may be NULL. */
 struct derived_visitor {
     struct catalog_visitor catalog;
     void (*segment)(void *context, uint64_t first_block, uint64_t first_position);

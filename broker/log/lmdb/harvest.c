@@ -10,10 +10,16 @@ struct harvest_entry {
     uint8_t leaf_hash[DIGEST_BYTES];
 };
 
+struct harvest_end {
+    bool subscription; /* else a producer */
+    uint64_t id;
+};
+
 void harvest_fini(struct harvest *harvest)
 {
     free(harvest->entries);
     free(harvest->ended);
+    last_words_fini(&harvest->words);
     digest_context_destroy(harvest->digests);
 }
 
@@ -24,6 +30,8 @@ void harvest_begin(struct harvest *harvest, struct derived *derived, MDB_txn *tx
     harvest->mark = *mark;
     harvest->count = 0;
     harvest->ended_count = 0;
+    harvest->delta_count = 0;
+    last_words_clear(&harvest->words);
 }
 
 /* Makes an array hold `more` elements more. */
@@ -53,29 +61,53 @@ static truc_status take_topic(struct harvest *harvest, const struct delta_topic 
     return derived_put_topic(harvest->derived, harvest->txn, &row, why);
 }
 
+static truc_status take_end(struct harvest *harvest, bool subscription, uint64_t id)
+{
+    truc_status status = grow((void **)&harvest->ended, &harvest->ended_capacity, harvest->ended_count, 1, sizeof *harvest->ended);
+    if (status == TRUC_OK) {
+        harvest->ended[harvest->ended_count++] = (struct harvest_end){subscription, id};
+    }
+    return status;
+}
+
+static truc_status take_delta(struct harvest *harvest, const struct delta *delta, int64_t now_ns, char *why)
+{
+    switch (delta->kind) {
+    case DELTA_TOPIC:
+        return take_topic(harvest, &delta->topic, now_ns, why);
+    case DELTA_PRODUCER: {
+        struct producer_row row = {.producer_id = delta->producer.producer_id,
+                                   .epoch = delta->producer.epoch,
+                                   .named = delta->producer.named,
+                                   .scope = delta->producer.scope,
+                                   .name = delta->producer.name};
+        return derived_put_producer(harvest->derived, harvest->txn, &row, why);
+    }
+    case DELTA_PRODUCER_END:
+        return take_end(harvest, false, delta->producer_end);
+    case DELTA_SUBSCRIPTION:
+        return derived_put_subscription(harvest->derived, harvest->txn, &delta->subscription, why);
+    case DELTA_SUBSCRIPTION_END:
+        return take_end(harvest, true, delta->subscription_end);
+    case DELTA_CURSOR:
+    case DELTA_LANE:
+        return last_words_take(&harvest->words, delta);
+    case DELTA_LOG:
+    case DELTA_CLOCK:
+        break;
+    }
+    return TRUC_OK;
+}
+
 static truc_status take_deltas(struct harvest *harvest, const struct block_view *view, char *why)
 {
     struct reader deltas = reader_over(view->deltas);
     struct delta delta;
     truc_status status = block_deltas_check(view);
     while (status == TRUC_OK && delta_next(&deltas, &delta, &status)) {
-        if (delta.kind == DELTA_TOPIC) {
-            status = take_topic(harvest, &delta.topic, view->append_time_ns, why);
-        } else if (delta.kind == DELTA_PRODUCER) {
-            const struct delta_producer *producer = &delta.producer;
-            struct producer_row row = {.producer_id = producer->producer_id,
-                                       .epoch = producer->epoch,
-                                       .named = producer->named,
-                                       .scope = producer->scope,
-                                       .name = producer->name};
-            status = derived_put_producer(harvest->derived, harvest->txn, &row, why);
-        } else if (delta.kind == DELTA_PRODUCER_END) {
-            status = grow((void **)&harvest->ended, &harvest->ended_capacity, harvest->ended_count, 1, sizeof *harvest->ended);
-            if (status == TRUC_OK) {
-                harvest->ended[harvest->ended_count++] = delta.producer_end;
-            }
-        }
+        status = take_delta(harvest, &delta, view->append_time_ns, why);
     }
+    harvest->delta_count += view->delta_count;
     return status;
 }
 
@@ -270,8 +302,13 @@ truc_status harvest_write(struct harvest *harvest, char *why)
         status = write_topics(harvest, why);
         status = status == TRUC_OK ? write_sequences(harvest, why) : status;
     }
+    if (status == TRUC_OK) {
+        status = last_words_write(&harvest->words, harvest->derived, harvest->txn, why);
+    }
     for (size_t i = 0; status == TRUC_OK && i < harvest->ended_count; i++) {
-        status = derived_end_producer(harvest->derived, harvest->txn, harvest->ended[i], why);
+        const struct harvest_end *end = &harvest->ended[i];
+        status = end->subscription ? derived_end_subscription(harvest->derived, harvest->txn, (uint32_t)end->id, why)
+                                   : derived_end_producer(harvest->derived, harvest->txn, end->id, why);
     }
     return status == TRUC_OK ? derived_put_mark(harvest->derived, harvest->txn, &harvest->mark, why) : status;
 }

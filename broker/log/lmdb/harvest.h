@@ -4,11 +4,13 @@
 #ifndef TRUC_LOG_LMDB_HARVEST_H
 #define TRUC_LOG_LMDB_HARVEST_H
 
+#include "broker/log/lmdb/last_words.h"
 #include "broker/log/lmdb/postings.h"
 
-enum { HARVEST_ENTRIES_MAX = 16384 };
+enum { HARVEST_ENTRIES_MAX = 16384, HARVEST_DELTAS_MAX = 262144 };
 
 struct harvest_entry;
+struct harvest_end;
 
 struct harvest {
     struct derived *derived;
@@ -16,8 +18,10 @@ struct harvest {
     struct digest_context *digests;
     struct harvest_entry *entries; /* capacity grows beyond HARVEST_ENTRIES_MAX only for a block that holds more */
     size_t count, capacity;
-    uint64_t *ended; /* producers that end, after their entries */
+    struct harvest_end *ended; /* producers and subscriptions that end, after everything else of them */
     size_t ended_count, ended_capacity;
+    struct last_words words;
+    uint64_t delta_count;
     struct derived_mark mark;
 };
 

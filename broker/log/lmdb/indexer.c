@@ -9,7 +9,7 @@
 #include "broker/log/lmdb/lmdb.h"
 #include "broker/log/lmdb/merge.h"
 
-enum { FLUSH_ENTRIES = 65536, LAG_FLUSHES = 3, RETRY_SECONDS = 1 };
+enum { FLUSH_ENTRIES = 65536, FLUSH_DELTAS = 262144, LAG_FLUSHES = 3, RETRY_SECONDS = 1 };
 
 struct indexer {
     struct lmdb_log *log;
@@ -22,6 +22,7 @@ struct indexer {
     pthread_cond_t work, progress;
     struct derived_mark mark;
     uint64_t log_bytes, log_position;
+    uint64_t log_deltas, indexed_deltas; /* since it was opened */
     bool stop, failing, distrusted;
 };
 
@@ -112,7 +113,7 @@ static truc_status gather(struct indexer *indexer, struct block_access *access, 
     uint64_t first_bytes = harvest->mark.bytes;
     truc_status status = TRUC_OK;
     while (status == TRUC_OK && harvest->mark.block < head_block && harvest->count < HARVEST_ENTRIES_MAX &&
-           harvest->mark.bytes - first_bytes < indexer->log->index_flush_bytes) {
+           harvest->delta_count < HARVEST_DELTAS_MAX && harvest->mark.bytes - first_bytes < indexer->log->index_flush_bytes) {
         struct block_view view;
         status = log_block(access, harvest->mark.block, &view, why);
         if (status == TRUC_OK) {
@@ -159,6 +160,7 @@ static truc_status step(struct indexer *indexer, char *why)
     }
     pthread_mutex_lock(&indexer->lock);
     indexer->mark = indexer->harvest.mark;
+    indexer->indexed_deltas += indexer->harvest.delta_count;
     pthread_cond_broadcast(&indexer->progress);
     pthread_mutex_unlock(&indexer->lock);
     return TRUC_OK;
@@ -214,15 +216,23 @@ truc_status indexer_open(struct lmdb_log *log, struct indexer **ret_indexer, cha
     }
     indexer->log_bytes = indexer->mark.bytes;
     indexer->log_position = indexer->mark.position;
+    indexer->indexed_deltas = 0;
     *ret_indexer = indexer;
     return TRUC_OK;
 }
 
-/* Whether derived data is so many flushes behind the log: by bytes, or by entries where these are small. */
+/* By how much; a step may have come upon blocks that indexer_committed has not told of yet. */
+static uint64_t lag(uint64_t log, uint64_t indexed)
+{
+    return log > indexed ? log - indexed : 0;
+}
+
+/* Whether derived data is so many flushes behind the log: by bytes, or by entries or deltas where these are small. */
 static bool behind(const struct indexer *indexer, uint64_t flushes)
 {
-    return indexer->log_bytes - indexer->mark.bytes >= flushes * indexer->log->index_flush_bytes ||
-           indexer->log_position - indexer->mark.position >= flushes * FLUSH_ENTRIES;
+    return lag(indexer->log_bytes, indexer->mark.bytes) >= flushes * indexer->log->index_flush_bytes ||
+           lag(indexer->log_position, indexer->mark.position) >= flushes * FLUSH_ENTRIES ||
+           lag(indexer->log_deltas, indexer->indexed_deltas) >= flushes * FLUSH_DELTAS;
 }
 
 /* A step failed: on a full disk the ballast makes room for once; then it is tried again now and then. */
@@ -332,11 +342,12 @@ struct derived *indexer_derived(struct indexer *indexer)
     return indexer->derived;
 }
 
-void indexer_committed(struct indexer *indexer, uint64_t bytes, uint64_t position)
+void indexer_committed(struct indexer *indexer, uint64_t bytes, uint64_t position, uint64_t deltas)
 {
     pthread_mutex_lock(&indexer->lock);
     indexer->log_bytes = bytes;
     indexer->log_position = position;
+    indexer->log_deltas = deltas;
     if (behind(indexer, 1)) {
         pthread_cond_signal(&indexer->work);
     }

@@ -27,7 +27,8 @@ void indexer_distrust(struct indexer *indexer);
 struct derived_mark indexer_mark(struct indexer *indexer);
 struct derived *indexer_derived(struct indexer *indexer);
 
-/* Before a commit: so many bytes in blocks, and positions, are durable and readable. */
-void indexer_committed(struct indexer *indexer, uint64_t bytes, uint64_t position);
+/* Before a commit: so many bytes in blocks, and positions, are durable and readable; deltas are counted since the log was opened.
+ */
+void indexer_committed(struct indexer *indexer, uint64_t bytes, uint64_t position, uint64_t deltas);
 
 #endif

@@ -50,7 +50,7 @@ static truc_status lmdb_commit(struct log *base, const struct log_draft *draft, 
     uint64_t size = block_size(draft);
     bool roll = false;
     if (log->indexer != NULL) { /* not yet at block 0 */
-        indexer_committed(log->indexer, base->bytes, place->first_position);
+        indexer_committed(log->indexer, base->bytes, place->first_position, log->delta_count);
     }
     truc_status status = spare_reserve(log->spare, size, &roll, why);
     if (status == TRUC_OK && roll) {
@@ -61,6 +61,7 @@ static truc_status lmdb_commit(struct log *base, const struct log_draft *draft, 
     }
     if (status == TRUC_OK) {
         uint64_t used = segment_used(log->current);
+        log->delta_count += draft->delta_count;
         cache_written(log->cache, log->current, used > size ? used - size : 0, used);
         spare_used(log->spare, used);
     }

@@ -12,6 +12,7 @@ struct lmdb_log {
     struct log base;
     char directory[FILES_PATH_MAX], derived_path[FILES_PATH_MAX];
     uint64_t segment_bytes, index_flush_bytes;
+    uint64_t delta_count; /* committed since it was opened; the log thread's */
     int lock_fd;
     struct segments segments;
     struct cache *cache;

@@ -185,6 +185,24 @@ static truc_status restore_sequence(void *context, const struct sequence_row *ro
     return visitor != NULL && visitor->sequence != NULL ? visitor->sequence(visitor->context, row) : TRUC_OK;
 }
 
+static truc_status restore_subscription(void *context, const struct subscription_row *row)
+{
+    const struct catalog_visitor *visitor = ((struct restore *)context)->visitor;
+    return visitor != NULL && visitor->subscription != NULL ? visitor->subscription(visitor->context, row) : TRUC_OK;
+}
+
+static truc_status restore_cursor(void *context, const struct cursor_row *row)
+{
+    const struct catalog_visitor *visitor = ((struct restore *)context)->visitor;
+    return visitor != NULL && visitor->cursor != NULL ? visitor->cursor(visitor->context, row) : TRUC_OK;
+}
+
+static truc_status restore_lane(void *context, const struct lane_row *row)
+{
+    const struct catalog_visitor *visitor = ((struct restore *)context)->visitor;
+    return visitor != NULL && visitor->lane != NULL ? visitor->lane(visitor->context, row) : TRUC_OK;
+}
+
 static void restore_segment(void *context, uint64_t first_block, uint64_t first_position)
 {
     segments_set_position(&((struct restore *)context)->log->segments, first_block, first_position);
@@ -202,7 +220,8 @@ static truc_status restore(struct lmdb_log *log, const struct catalog_visitor *v
     log->base.first_append_ns = mark.first_append_ns;
     log->base.bytes = mark.bytes;
     struct restore restore = {.log = log, .visitor = visitor};
-    struct derived_visitor rows = {.catalog = {&restore, restore_topic, restore_producer, restore_sequence},
+    struct derived_visitor rows = {.catalog = {&restore, restore_topic, restore_producer, restore_sequence, restore_subscription,
+                                               restore_cursor, restore_lane},
                                    .segment = restore_segment,
                                    .segment_context = &restore};
     return derived_visit(indexer_derived(log->indexer), &rows, why);

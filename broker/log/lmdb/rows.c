@@ -1,4 +1,5 @@
-/* rows.c: the catalog's rows as derived.mdb holds them: varints, then texts. docs/format.md "Derived data". */
+/* rows.c: the catalog's rows as derived.mdb holds them: varints, then texts; of subscriptions the deltas themselves.
+ * docs/format.md "Derived data". */
 #include "broker/log/lmdb/derived.h"
 
 static struct derived_key topic_key(uint32_t topic_id)
@@ -88,20 +89,25 @@ truc_status derived_put_producer(struct derived *derived, MDB_txn *txn, const st
     return derived_put(derived, txn, TABLE_PRODUCERS, &key, bytes_of(value, size), false, why);
 }
 
-truc_status derived_end_producer(struct derived *derived, MDB_txn *txn, uint64_t producer_id, char *why)
+static truc_status remove_row(struct derived *derived, MDB_txn *txn, enum derived_table table, const struct derived_key *key,
+                              char *why)
 {
-    struct derived_key key = {.size = 0};
-    key_add_u64(&key, producer_id);
-    MDB_val k = {key.size, key.bytes}, v;
+    MDB_val k = {key->size, (void *)(uintptr_t)key->bytes};
+    int code = mdb_del(txn, derived->tables[table], &k, NULL);
+    return code == 0 || code == MDB_NOTFOUND ? TRUC_OK : files_error(code, "writing", "derived.mdb", why);
+}
+
+/* Removes all rows whose keys begin so. */
+static truc_status remove_rows(struct derived *derived, MDB_txn *txn, enum derived_table table, const struct derived_key *key,
+                               char *why)
+{
+    MDB_val k, v;
     MDB_cursor *cursor = NULL;
-    int code = mdb_del(txn, derived->tables[TABLE_PRODUCERS], &k, NULL);
-    if (code == 0 || code == MDB_NOTFOUND) {
-        code = mdb_cursor_open(txn, derived->tables[TABLE_SEQUENCES], &cursor);
-    }
+    int code = mdb_cursor_open(txn, derived->tables[table], &cursor);
     while (code == 0) {
-        k = (MDB_val){key.size, key.bytes};
+        k = (MDB_val){key->size, (void *)(uintptr_t)key->bytes};
         code = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
-        if (code == 0 && (k.mv_size != sizeof(uint64_t) + sizeof(uint32_t) || key_u64(k.mv_data) != producer_id)) {
+        if (code == 0 && (k.mv_size < key->size || memcmp(k.mv_data, key->bytes, key->size) != 0)) {
             break;
         }
         code = code == 0 ? mdb_cursor_del(cursor, 0) : code;
@@ -110,6 +116,14 @@ truc_status derived_end_producer(struct derived *derived, MDB_txn *txn, uint64_t
         mdb_cursor_close(cursor);
     }
     return code == 0 || code == MDB_NOTFOUND ? TRUC_OK : files_error(code, "writing", "derived.mdb", why);
+}
+
+truc_status derived_end_producer(struct derived *derived, MDB_txn *txn, uint64_t producer_id, char *why)
+{
+    struct derived_key key = {.size = 0};
+    key_add_u64(&key, producer_id);
+    truc_status status = remove_row(derived, txn, TABLE_PRODUCERS, &key, why);
+    return status == TRUC_OK ? remove_rows(derived, txn, TABLE_SEQUENCES, &key, why) : status;
 }
 
 static struct derived_key sequence_key(uint64_t producer_id, uint32_t topic_id)
@@ -164,6 +178,74 @@ truc_status derived_put_sequence(struct derived *derived, MDB_txn *txn, const st
     return derived_put(derived, txn, TABLE_SEQUENCES, &key, bytes_of(value, (size_t)(p - value)), false, why);
 }
 
+/* --- subscriptions: a row is the delta that says it, and so is checked like one ------------------------------------------ */
+
+static truc_status put_delta(struct derived *derived, MDB_txn *txn, enum derived_table table, const struct derived_key *key,
+                             const struct delta *delta, char *why)
+{
+    uint8_t value[DELTA_BYTES_MAX];
+    return derived_put(derived, txn, table, key, bytes_of(value, delta_write(value, delta)), false, why);
+}
+
+static truc_status decode_delta(struct bytes value, enum delta_kind kind, struct delta *ret_delta)
+{
+    struct reader reader = reader_over(value);
+    truc_status status;
+    bool good = delta_next(&reader, ret_delta, &status) && ret_delta->kind == kind && reader_left(&reader) == 0;
+    return good ? TRUC_OK : TRUC_DAMAGED;
+}
+
+static struct derived_key subscription_key(uint32_t subscription_id)
+{
+    struct derived_key key = {.size = 0};
+    key_add_u32(&key, subscription_id);
+    return key;
+}
+
+truc_status derived_put_subscription(struct derived *derived, MDB_txn *txn, const struct subscription_row *row, char *why)
+{
+    struct derived_key key = subscription_key(row->subscription_id);
+    struct delta delta = {.kind = DELTA_SUBSCRIPTION, .subscription = *row};
+    return put_delta(derived, txn, TABLE_SUBSCRIPTIONS, &key, &delta, why);
+}
+
+truc_status derived_end_subscription(struct derived *derived, MDB_txn *txn, uint32_t subscription_id, char *why)
+{
+    struct derived_key key = subscription_key(subscription_id);
+    truc_status status = remove_row(derived, txn, TABLE_SUBSCRIPTIONS, &key, why);
+    if (status == TRUC_OK) {
+        status = remove_row(derived, txn, TABLE_CURSORS, &key, why);
+    }
+    return status == TRUC_OK ? remove_rows(derived, txn, TABLE_LANES, &key, why) : status;
+}
+
+truc_status derived_put_cursor(struct derived *derived, MDB_txn *txn, const struct cursor_row *row, char *why)
+{
+    struct derived_key key = subscription_key(row->subscription_id);
+    struct delta delta = {.kind = DELTA_CURSOR, .cursor = *row};
+    return put_delta(derived, txn, TABLE_CURSORS, &key, &delta, why);
+}
+
+struct derived_key derived_lane_key(const struct lane_row *row)
+{
+    struct derived_key key = subscription_key(row->subscription_id);
+    key_add_u64(&key, row->key);
+    if (row->key == 0) {
+        key_add_u64(&key, row->place.position);
+        key_add_u32(&key, row->place.index);
+    }
+    return key;
+}
+
+truc_status derived_put_lane(struct derived *derived, MDB_txn *txn, const struct lane_row *row, char *why)
+{
+    struct derived_key key = derived_lane_key(row);
+    struct delta delta = {.kind = DELTA_LANE, .lane = {.row = *row}};
+    return put_delta(derived, txn, TABLE_LANES, &key, &delta, why);
+}
+
+/* --- visiting ------------------------------------------------------------------------------------------------------------- */
+
 truc_status derived_put_segment(struct derived *derived, MDB_txn *txn, uint64_t first_block, uint64_t first_position, char *why)
 {
     struct derived_key key = {.size = 0};
@@ -192,6 +274,38 @@ static truc_status visit_sequence(const struct derived_visitor *visitor, struct 
     struct sequence_row row;
     truc_status status = key.size == 12 ? decode_sequence(key_u64(key.data), key_u32(key.data + 8), value, &row) : TRUC_DAMAGED;
     return status == TRUC_OK ? visitor->catalog.sequence(visitor->catalog.context, &row) : status;
+}
+
+static truc_status visit_subscription(const struct derived_visitor *visitor, struct bytes key, struct bytes value)
+{
+    struct delta delta;
+    truc_status status = decode_delta(value, DELTA_SUBSCRIPTION, &delta);
+    if (status == TRUC_OK && (key.size != 4 || key_u32(key.data) != delta.subscription.subscription_id)) {
+        status = TRUC_DAMAGED;
+    }
+    return status == TRUC_OK ? visitor->catalog.subscription(visitor->catalog.context, &delta.subscription) : status;
+}
+
+static truc_status visit_cursor(const struct derived_visitor *visitor, struct bytes key, struct bytes value)
+{
+    struct delta delta;
+    truc_status status = decode_delta(value, DELTA_CURSOR, &delta);
+    if (status == TRUC_OK && (key.size != 4 || key_u32(key.data) != delta.cursor.subscription_id)) {
+        status = TRUC_DAMAGED;
+    }
+    return status == TRUC_OK ? visitor->catalog.cursor(visitor->catalog.context, &delta.cursor) : status;
+}
+
+static truc_status visit_lane(const struct derived_visitor *visitor, struct bytes key, struct bytes value)
+{
+    struct delta delta;
+    truc_status status = decode_delta(value, DELTA_LANE, &delta);
+    if (status == TRUC_OK) {
+        struct derived_key expected = derived_lane_key(&delta.lane.row);
+        bool its = !delta.lane.gone && bytes_equal(key, bytes_of(expected.bytes, expected.size));
+        status = its ? visitor->catalog.lane(visitor->catalog.context, &delta.lane.row) : TRUC_DAMAGED;
+    }
+    return status;
 }
 
 static truc_status visit_segment(const struct derived_visitor *visitor, struct bytes key, struct bytes value)
@@ -233,8 +347,8 @@ static truc_status visit_table(struct derived *derived, MDB_txn *txn, enum deriv
 
 truc_status derived_check(struct derived *derived, char *why)
 {
-    static const enum derived_table tables[] = {TABLE_META,      TABLE_SEGMENTS,  TABLE_TOPICS,
-                                                TABLE_PRODUCERS, TABLE_SEQUENCES, TABLE_RUNS};
+    static const enum derived_table tables[] = {TABLE_META,          TABLE_SEGMENTS, TABLE_TOPICS, TABLE_PRODUCERS, TABLE_SEQUENCES,
+                                                TABLE_SUBSCRIPTIONS, TABLE_CURSORS,  TABLE_LANES,  TABLE_RUNS};
     MDB_txn *txn;
     truc_status status = derived_begin(derived, false, &txn, why);
     if (status != TRUC_OK) {
@@ -249,26 +363,34 @@ truc_status derived_check(struct derived *derived, char *why)
 
 truc_status derived_visit(struct derived *derived, const struct derived_visitor *visitor, char *why)
 {
+    const struct catalog_visitor *catalog = &visitor->catalog;
+#ifdef TRUC_CANARY_FORGET_DEDUP
+    const bool sequences = false; /* the seeded bug: what producers published is forgotten at a restart */
+#else
+    const bool sequences = catalog->sequence != NULL;
+#endif
+    const struct {
+        enum derived_table table;
+        visit_row *visit;
+        bool wanted;
+    } tables[] = {
+        {TABLE_SEGMENTS, visit_segment, visitor->segment != NULL},
+        {TABLE_TOPICS, visit_topic, catalog->topic != NULL},
+        {TABLE_PRODUCERS, visit_producer, catalog->producer != NULL},
+        {TABLE_SEQUENCES, visit_sequence, sequences},
+        {TABLE_SUBSCRIPTIONS, visit_subscription, catalog->subscription != NULL},
+        {TABLE_CURSORS, visit_cursor, catalog->cursor != NULL},
+        {TABLE_LANES, visit_lane, catalog->lane != NULL},
+    };
     MDB_txn *txn;
     truc_status status = derived_begin(derived, false, &txn, why);
     if (status != TRUC_OK) {
         return status;
     }
-    if (visitor->segment != NULL) {
-        status = visit_table(derived, txn, TABLE_SEGMENTS, visit_segment, visitor, why);
-    }
-    if (status == TRUC_OK && visitor->catalog.topic != NULL) {
-        status = visit_table(derived, txn, TABLE_TOPICS, visit_topic, visitor, why);
-    }
-    if (status == TRUC_OK && visitor->catalog.producer != NULL) {
-        status = visit_table(derived, txn, TABLE_PRODUCERS, visit_producer, visitor, why);
-    }
-    if (status == TRUC_OK && visitor->catalog.sequence != NULL) {
-#ifdef TRUC_CANARY_FORGET_DEDUP
-        (void)visit_sequence; /* the seeded bug: what producers published is forgotten at a restart */
-#else
-        status = visit_table(derived, txn, TABLE_SEQUENCES, visit_sequence, visitor, why);
-#endif
+    for (size_t i = 0; status == TRUC_OK && i < sizeof tables / sizeof *tables; i++) {
+        if (tables[i].wanted) {
+            status = visit_table(derived, txn, tables[i].table, tables[i].visit, visitor, why);
+        }
     }
     mdb_txn_abort(txn);
     return status;
