@@ -377,6 +377,7 @@ truc_status truc_worker_close(truc_worker *worker, int timeout_ms)
     worker->at_work = false;
     intake_drop(&worker->intake, NULL);
     worker->closing = false;
+    courier_wake(client);
     while ((worker->on_jobs != NULL && !worker->told) || worker_unsettled(worker, UINT64_MAX))
         (void)clock_wait(&client->changed, &client->lock, CLOCK_NEVER);
     unlink_worker(client, worker);

@@ -203,7 +203,8 @@ void worker_pump(struct truc_worker *worker)
 {
     if (worker->settling.retry_at_ns != 0 && clock_now_ns() < worker->settling.retry_at_ns)
         return;
-    pump(worker, SETTLES_AT_ONCE);
+    /* Places follow each other even when one has to be sent again. */
+    pump(worker, worker->ordered ? 1 : SETTLES_AT_ONCE);
 }
 
 void worker_pump_all(struct truc_worker *worker)
