@@ -6,6 +6,7 @@
 
 #include "clients/c/producer.h"
 #include "clients/c/reading.h"
+#include "clients/c/worker.h"
 #include "truc/v1/wire.pb-c.h"
 
 const char *truc_version(void)
@@ -52,6 +53,8 @@ void client_fail(truc_client *client, truc_status status, const char *text)
         producer_fail(producer, status, client->text);
     for (struct truc_reader *reader = client->readers; reader != NULL; reader = reader->next)
         reading_end(reader, status, client->text);
+    for (struct truc_worker *worker = client->workers; worker != NULL; worker = worker->next)
+        worker_end(worker, status, client->text);
     client_wake_at(client, 0);
     (void)pthread_cond_broadcast(&client->changed);
 }
@@ -59,20 +62,30 @@ void client_fail(truc_client *client, truc_status status, const char *text)
 truc_status client_send(truc_client *client, enum frame_kind kind, struct request *request, uint64_t id,
                         const ProtobufCMessage *header)
 {
-    uint8_t bytes[FRAME_BYTES_BEFORE_LOGIN_MAX];
+    uint8_t few[FRAME_BYTES_BEFORE_LOGIN_MAX], *bytes = few;
+    size_t size = FRAME_PREFIX_BYTES + protobuf_c_message_get_packed_size(header);
     truc_status status = TRUC_OK;
-    size_t size;
 
+    if (size > FRAME_PREFIX_BYTES + FRAME_HEADER_BYTES_MAX)
+        return TRUC_INTERNAL;
+    if (size > sizeof few) {
+        bytes = malloc(size);
+        if (bytes == NULL)
+            return TRUC_NO_MEMORY;
+    }
     if (request != NULL) {
         status = request_begin(&client->requests, request);
         if (status != TRUC_OK)
-            return status;
+            goto done;
         id = request->id;
     }
-    size = frame_encode(bytes, sizeof bytes, kind, id, header, 0);
+    size = frame_encode(bytes, size, kind, id, header, 0);
     status = size == 0 ? TRUC_INTERNAL : link_queue_copy(&client->link, bytes, size);
     if (status != TRUC_OK && request != NULL)
         request_end(&client->requests, request);
+done:
+    if (bytes != few)
+        free(bytes);
     return status;
 }
 

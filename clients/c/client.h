@@ -1,4 +1,4 @@
-/* client.h: the client, which owns everything else: connection, session, producers, readers, threads.
+/* client.h: the client, which owns everything else: connection, session, producers, readers, workers, threads.
  *
  * Layer: libtruc. One lock guards the state of a client and of all that was opened under it; it is never held during a callback,
  * a file's I/O, compression or the checking of digests. Lifecycle: client_life.c opens and closes; client.c is the state that
@@ -86,6 +86,7 @@ struct truc_client {
     size_t buffer_count;
 
     struct truc_reader *readers;
+    struct truc_worker *workers;
     struct courier courier;
     struct prover prover;
 };
@@ -98,7 +99,7 @@ void client_unlock(truc_client *client);
 /* Asks the client's thread to look again at or before a time (0: now). */
 void client_wake_at(truc_client *client, int64_t at_ns);
 
-/* For good: tells producers, readers and whoever waits. The first cause stays. */
+/* For good: tells producers, readers, workers and whoever waits. The first cause stays. */
 void client_fail(truc_client *client, truc_status status, const char *text);
 
 /* Queues a frame made of a header alone; the request, when given, gets an id first. TRUC_NO_MEMORY. Needs an open link. */

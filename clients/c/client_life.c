@@ -8,6 +8,7 @@
 #include "clients/c/producer.h"
 #include "clients/c/reading.h"
 #include "clients/c/sender.h"
+#include "clients/c/worker.h"
 #include "proto/topic.h"
 #include "truc/v1/wire.pb-c.h"
 
@@ -260,15 +261,19 @@ void truc_client_close(truc_client *client)
     for (;;) {
         struct truc_reader *reader;
         struct truc_producer *producer;
+        struct truc_worker *worker;
 
         (void)pthread_mutex_lock(&client->lock);
         reader = client->readers;
         producer = client->producers;
+        worker = client->workers;
         (void)pthread_mutex_unlock(&client->lock);
         if (reader != NULL)
             truc_reader_close(reader);
         else if (producer != NULL)
             (void)truc_producer_close(producer, 0);
+        else if (worker != NULL)
+            (void)truc_worker_close(worker, 0);
         else
             break;
     }

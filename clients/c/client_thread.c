@@ -8,6 +8,7 @@
 #include "clients/c/producer.h"
 #include "clients/c/reading.h"
 #include "clients/c/sender.h"
+#include "clients/c/worker.h"
 #include "truc/v1/wire.pb-c.h"
 
 #define MS INT64_C(1000000)
@@ -140,6 +141,8 @@ void *client_thread_run(void *argument)
             producer_step(producer, now_ns);
         for (struct truc_reader *reader = client->readers; reader != NULL; reader = reader->next)
             reading_step(reader, now_ns);
+        for (struct truc_worker *worker = client->workers; worker != NULL; worker = worker->next)
+            worker_step(worker, now_ns);
         pack_step(client);
         step_memory(client, now_ns);
         sender_pump(client);

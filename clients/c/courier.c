@@ -3,6 +3,7 @@
 #include "clients/c/client.h"
 #include "clients/c/producer.h"
 #include "clients/c/reading.h"
+#include "clients/c/worker.h"
 
 enum { DELIVERIES_AT_ONCE = 128 };
 
@@ -89,6 +90,8 @@ static void *run(void *argument)
             busy = true;
         }
         if (reading_deliver_one(client))
+            busy = true;
+        if (worker_deliver_one(client))
             busy = true;
         if (busy)
             continue;

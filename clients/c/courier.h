@@ -1,7 +1,7 @@
-/* courier.h: the client's one callback thread: it brings deliveries and messages to the application, one callback at a time.
+/* courier.h: the client's one callback thread: it brings deliveries, messages and jobs to the application, one callback at a time.
  *
- * Layer: libtruc. State under the client's lock; callbacks run without it. Started when the first producer or reader with a
- * callback is opened. */
+ * Layer: libtruc. State under the client's lock; callbacks run without it. Started when the first producer, reader or worker
+ * with a callback is opened. */
 #ifndef TRUC_CLIENT_COURIER_H
 #define TRUC_CLIENT_COURIER_H
 

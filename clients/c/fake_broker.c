@@ -48,10 +48,10 @@ static void send_bytes(struct fake_broker *broker, const uint8_t *bytes, size_t 
     }
 }
 
-static void answer(struct fake_broker *broker, enum fake_deed deed, enum frame_kind kind, uint64_t id,
-                   const ProtobufCMessage *header, struct bytes payload)
+void fake_broker_answer(struct fake_broker *broker, enum fake_deed deed, enum frame_kind kind, uint64_t id,
+                        const ProtobufCMessage *header, struct bytes payload)
 {
-    uint8_t head[8192];
+    static uint8_t head[FRAME_PREFIX_BYTES + FRAME_HEADER_BYTES_MAX]; /* one thread answers */
     size_t size = frame_encode(head, sizeof head, kind, deed == FAKE_STRANGER ? UINT64_C(1) << 60 : id, header, payload.size);
     static const uint8_t garbage[64] = {0xff, 0xff, 0xff, 0xff, 0x13, 0x37};
 
@@ -76,7 +76,7 @@ static void answer(struct fake_broker *broker, enum fake_deed deed, enum frame_k
     }
 }
 
-static void refuse(struct fake_broker *broker, enum fake_deed deed, uint64_t id, truc_status status, uint64_t actual)
+void fake_broker_refuse(struct fake_broker *broker, enum fake_deed deed, uint64_t id, truc_status status, uint64_t actual)
 {
     Truc__V1__Error error = TRUC__V1__ERROR__INIT;
     char text[] = "refused by the test";
@@ -85,7 +85,7 @@ static void refuse(struct fake_broker *broker, enum fake_deed deed, uint64_t id,
     error.message = text;
     error.retry_after_ms = broker->retry_after_ms;
     error.actual = actual;
-    answer(broker, deed, FRAME_ERROR, id, &error.base, bytes_of(NULL, 0));
+    fake_broker_answer(broker, deed, FRAME_ERROR, id, &error.base, bytes_of(NULL, 0));
 }
 
 /* --- session -------------------------------------------------------------------------------------------------------------- */
@@ -116,7 +116,7 @@ static void on_hello(struct fake_broker *broker, enum fake_deed deed, const stru
     hello.durable_position = broker->entry_count - broker->durable_back;
     hello.limits = &limits;
     broker->outstanding_bytes = 0;
-    answer(broker, deed, FRAME_HELLO_OK, frame->request_id, &hello.base, bytes_of(NULL, 0));
+    fake_broker_answer(broker, deed, FRAME_HELLO_OK, frame->request_id, &hello.base, bytes_of(NULL, 0));
 }
 
 static void on_producer_open(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame)
@@ -137,11 +137,11 @@ static void on_producer_open(struct fake_broker *broker, enum fake_deed deed, co
     }
     if (open->resume_id != 0) {
         if (producer == NULL || producer->gone) {
-            refuse(broker, deed, frame->request_id, TRUC_UNKNOWN_PRODUCER, 0);
+            fake_broker_refuse(broker, deed, frame->request_id, TRUC_UNKNOWN_PRODUCER, 0);
             return;
         }
         if (producer->epoch != open->resume_epoch) {
-            refuse(broker, deed, frame->request_id, TRUC_FENCED, 0);
+            fake_broker_refuse(broker, deed, frame->request_id, TRUC_FENCED, 0);
             return;
         }
     } else {
@@ -165,7 +165,7 @@ static void on_producer_open(struct fake_broker *broker, enum fake_deed deed, co
         ok.n_sequences++;
     }
     ok.sequences = pointers;
-    answer(broker, deed, FRAME_PRODUCER_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
+    fake_broker_answer(broker, deed, FRAME_PRODUCER_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
 }
 
 /* --- publish -------------------------------------------------------------------------------------------------------------- */
@@ -260,7 +260,7 @@ static void on_publish(struct fake_broker *broker, enum fake_deed deed, const st
     if (status == TRUC_OK && deed == FAKE_REFUSE)
         status = broker->refuse_status;
     if (status != TRUC_OK) {
-        refuse(broker, FAKE_NORMAL, frame->request_id, status, 0);
+        fake_broker_refuse(broker, FAKE_NORMAL, frame->request_id, status, 0);
         return;
     }
     lane = lane_of(broker, batch.producer_id, batch.topic);
@@ -277,25 +277,25 @@ static void on_publish(struct fake_broker *broker, enum fake_deed deed, const st
                 ok.position = leaf.position;
                 ok.base_offset = leaf.base_offset;
                 ok.duplicate = true;
-                answer(broker, deed, FRAME_PUBLISH_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
+                fake_broker_answer(broker, deed, FRAME_PUBLISH_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
                 return;
             }
         }
-        refuse(broker, FAKE_NORMAL, frame->request_id, TRUC_DUPLICATE, 0);
+        fake_broker_refuse(broker, FAKE_NORMAL, frame->request_id, TRUC_DUPLICATE, 0);
         return;
     }
     if (batch.first_sequence != lane->next_sequence) {
-        refuse(broker, FAKE_NORMAL, frame->request_id, TRUC_OUT_OF_SEQUENCE, lane->next_sequence);
+        fake_broker_refuse(broker, FAKE_NORMAL, frame->request_id, TRUC_OUT_OF_SEQUENCE, lane->next_sequence);
         return;
     }
     status = broker->judge != NULL ? broker->judge(broker->context, &batch) : TRUC_OK;
     if (status != TRUC_OK) {
-        refuse(broker, deed, frame->request_id, status, 0);
+        fake_broker_refuse(broker, deed, frame->request_id, status, 0);
         return;
     }
     lane->next_sequence += batch.record_count;
     store(broker, &batch, &ok.position, &ok.base_offset);
-    answer(broker, deed, FRAME_PUBLISH_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
+    fake_broker_answer(broker, deed, FRAME_PUBLISH_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
 }
 
 /* --- reading -------------------------------------------------------------------------------------------------------------- */
@@ -308,7 +308,7 @@ static void end_reader(struct fake_broker *broker, truc_status status)
     end.status = (uint32_t)status;
     end.message = empty;
     end.next_position = broker->reader_position;
-    answer(broker, FAKE_NORMAL, FRAME_READ_END, broker->reader_id, &end.base, bytes_of(NULL, 0));
+    fake_broker_answer(broker, FAKE_NORMAL, FRAME_READ_END, broker->reader_id, &end.base, bytes_of(NULL, 0));
     broker->reader_id = 0;
 }
 
@@ -341,7 +341,7 @@ static void serve(struct fake_broker *broker, enum fake_deed deed)
             data.next_position = broker->reader_position;
             data.durable_position = broker->entry_count;
             broker->reader_credit -= (int64_t)size;
-            answer(broker, deed, FRAME_READ_DATA, broker->reader_id, &data.base, bytes_of(payload, size));
+            fake_broker_answer(broker, deed, FRAME_READ_DATA, broker->reader_id, &data.base, bytes_of(payload, size));
             deed = FAKE_NORMAL;
         }
         if (broker->reader_position == until) {
@@ -371,7 +371,7 @@ static void on_read(struct fake_broker *broker, enum fake_deed deed, const struc
 
     assert(read != NULL);
     if (deed == FAKE_REFUSE) {
-        refuse(broker, FAKE_NORMAL, frame->request_id, broker->refuse_status, 0);
+        fake_broker_refuse(broker, FAKE_NORMAL, frame->request_id, broker->refuse_status, 0);
         return;
     }
     broker->reader_id = frame->request_id;
@@ -384,7 +384,7 @@ static void on_read(struct fake_broker *broker, enum fake_deed deed, const struc
     ok.from_position = broker->reader_position;
     ok.until_position = read->follow ? UINT64_MAX : broker->reader_until;
     ok.durable_position = broker->entry_count;
-    answer(broker, FAKE_NORMAL, FRAME_READ_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
+    fake_broker_answer(broker, FAKE_NORMAL, FRAME_READ_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
     serve(broker, deed);
 }
 
@@ -396,6 +396,7 @@ static void on_credit(struct fake_broker *broker, enum fake_deed deed, const str
     const Truc__V1__Credit *credit = frame_header_decode(&arena, &truc__v1__credit__descriptor, frame->header, &why);
 
     assert(credit != NULL);
+    fake_share_credit(broker, frame->request_id, credit->bytes);
     if (frame->request_id != broker->reader_id)
         return;
     broker->reader_credit += (int64_t)credit->bytes;
@@ -420,19 +421,19 @@ static void handle(struct fake_broker *broker, const struct frame *frame)
     switch (frame->kind) {
     case FRAME_HELLO:
         if (deed == FAKE_REFUSE)
-            refuse(broker, FAKE_NORMAL, frame->request_id, broker->refuse_status, 0);
+            fake_broker_refuse(broker, FAKE_NORMAL, frame->request_id, broker->refuse_status, 0);
         else
             on_hello(broker, deed, frame);
         break;
     case FRAME_LOGIN:
-        answer(broker, deed, FRAME_LOGIN_OK, frame->request_id, &login.base, bytes_of(NULL, 0));
+        fake_broker_answer(broker, deed, FRAME_LOGIN_OK, frame->request_id, &login.base, bytes_of(NULL, 0));
         break;
     case FRAME_PING:
-        answer(broker, deed, FRAME_PONG, frame->request_id, &pong.base, frame->payload);
+        fake_broker_answer(broker, deed, FRAME_PONG, frame->request_id, &pong.base, frame->payload);
         break;
     case FRAME_PRODUCER_OPEN:
         if (deed == FAKE_REFUSE)
-            refuse(broker, FAKE_NORMAL, frame->request_id, broker->refuse_status, 0);
+            fake_broker_refuse(broker, FAKE_NORMAL, frame->request_id, broker->refuse_status, 0);
         else
             on_producer_open(broker, deed, frame);
         break;
@@ -440,6 +441,7 @@ static void handle(struct fake_broker *broker, const struct frame *frame)
         on_publish(broker, deed, frame);
         if (broker->reader_follow)
             serve(broker, FAKE_NORMAL);
+        fake_share_serve(broker);
         break;
     case FRAME_READ:
         on_read(broker, deed, frame);
@@ -450,9 +452,12 @@ static void handle(struct fake_broker *broker, const struct frame *frame)
     case FRAME_CANCEL:
         if (frame->request_id == broker->reader_id)
             end_reader(broker, TRUC_CANCELLED);
+        else
+            fake_share_cancel(broker, frame->request_id);
         break;
     default:
-        refuse(broker, FAKE_NORMAL, frame->request_id, TRUC_UNSUPPORTED, 0);
+        if (!fake_share_handle(broker, deed, frame))
+            fake_broker_refuse(broker, FAKE_NORMAL, frame->request_id, TRUC_UNSUPPORTED, 0);
     }
 }
 
@@ -516,6 +521,7 @@ static void *run(void *argument)
         broker->connections++;
         broker->reader_id = 0;
         broker->reader_follow = false;
+        fake_share_connected(broker);
         if (broker->stopping)
             fake_broker_disconnect(broker);
         fake_broker_unlock(broker);
@@ -576,6 +582,7 @@ void fake_broker_stop(struct fake_broker *broker)
     for (size_t i = 0; i < broker->entry_count; i++)
         free(broker->entries[i].bytes);
     digest_context_destroy(broker->digests);
+    fake_share_fini(&broker->share);
     (void)pthread_mutex_destroy(&broker->lock);
     free(broker);
 }

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "clients/c/fake_share.h"
 #include "proto/batch.h"
 #include "proto/frame.h"
 
@@ -83,6 +84,7 @@ struct fake_broker {
     int64_t reader_credit;
     bool reader_reverse, reader_follow;
     char reader_pattern[TOPIC_BYTES_MAX + 1];
+    struct fake_share share; /* subscriptions */
 };
 
 struct fake_broker *fake_broker_start(void);
@@ -90,5 +92,11 @@ void fake_broker_stop(struct fake_broker *broker);
 void fake_broker_lock(struct fake_broker *broker);
 void fake_broker_unlock(struct fake_broker *broker);
 void fake_broker_disconnect(struct fake_broker *broker); /* locked */
+
+/* Locked: for the parts of the broker. */
+struct ProtobufCMessage;
+void fake_broker_answer(struct fake_broker *broker, enum fake_deed deed, enum frame_kind kind, uint64_t id,
+                        const struct ProtobufCMessage *header, struct bytes payload);
+void fake_broker_refuse(struct fake_broker *broker, enum fake_deed deed, uint64_t id, truc_status status, uint64_t actual);
 
 #endif

@@ -2,12 +2,11 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "truc/v1/wire.pb-c.h"
-
-enum { ANSWER_ARENA_BYTES = 512 * 1024 };
 
 struct inquiry {
     struct request request;
@@ -15,7 +14,7 @@ struct inquiry {
     enum frame_kind answer_kind;
     bool answered;
     truc_status status;
-    struct inquiry_answer answer;
+    struct inquiry_answer *answer;
 };
 
 static truc_status answered(struct request *request, const struct frame *frame, struct inbound **inbound, const char **ret_why)
@@ -30,15 +29,17 @@ static truc_status answered(struct request *request, const struct frame *frame, 
     if (frame->kind == FRAME_ERROR) {
         status = client_refusal_read(frame, &refusal, ret_why);
         inquiry->status = status == TRUC_OK ? refusal.status : status;
+        if (status == TRUC_OK)
+            (void)snprintf(inquiry->answer->why, sizeof inquiry->answer->why, "%s", refusal.text);
     } else if (frame->kind != inquiry->answer_kind) {
         *ret_why = "a request was answered with another kind of frame";
         inquiry->status = status = TRUC_PROTOCOL;
     } else {
-        inquiry->answer.header = malloc(frame->header.size + 1);
-        inquiry->answer.header_size = frame->header.size;
-        inquiry->status = inquiry->answer.header == NULL ? TRUC_NO_MEMORY : TRUC_OK;
-        if (inquiry->answer.header != NULL && frame->header.size > 0)
-            memcpy(inquiry->answer.header, frame->header.data, frame->header.size);
+        inquiry->answer->header = malloc(frame->header.size + 1);
+        inquiry->answer->header_size = frame->header.size;
+        inquiry->status = inquiry->answer->header == NULL ? TRUC_NO_MEMORY : TRUC_OK;
+        if (inquiry->answer->header != NULL && frame->header.size > 0)
+            memcpy(inquiry->answer->header, frame->header.data, frame->header.size);
     }
     (void)pthread_cond_broadcast(&inquiry->client->changed);
     return status;
@@ -69,9 +70,9 @@ static truc_status ask_once(truc_client *client, enum frame_kind kind, const Pro
 }
 
 truc_status inquire(truc_client *client, enum frame_kind kind, const ProtobufCMessage *question, enum frame_kind answer_kind,
-                    struct inquiry_answer *ret_answer)
+                    struct inquiry_answer *answer)
 {
-    struct inquiry inquiry = {.request = {.answer = answered}, .client = client, .answer_kind = answer_kind};
+    struct inquiry inquiry = {.request = {.answer = answered}, .client = client, .answer_kind = answer_kind, .answer = answer};
     int64_t deadline_ns = clock_deadline(client->settings.request_timeout_ms);
     truc_status status = TRUC_UNREACHABLE;
 
@@ -85,11 +86,10 @@ truc_status inquire(truc_client *client, enum frame_kind kind, const ProtobufCMe
             status = client->status != TRUC_OK ? client->status : TRUC_TIMED_OUT;
             break;
         }
+        answer->asked++;
         status = ask_once(client, kind, question, &inquiry, deadline_ns);
     }
     (void)pthread_mutex_unlock(&client->lock);
-    if (status == TRUC_OK)
-        *ret_answer = inquiry.answer;
     return status;
 }
 
@@ -134,24 +134,30 @@ static const char *evidence_name(int evidence)
     return evidence == TRUC__V1__EVIDENCE_LEVEL__EVIDENCE_BATCH ? "batch" : "record";
 }
 
-/* Asks and decodes; the message lives in *memory, to be freed. */
-static truc_status ask_message(truc_client *client, enum frame_kind kind, const ProtobufCMessage *question,
-                               enum frame_kind answer_kind, const ProtobufCMessageDescriptor *descriptor, uint8_t **ret_memory,
-                               void **ret_message)
+truc_status inquire_message(truc_client *client, enum frame_kind kind, const ProtobufCMessage *question,
+                            enum frame_kind answer_kind, struct inquiry_answer *answer, uint8_t **ret_memory, void **ret_message)
 {
-    struct inquiry_answer answer = {0};
+    struct inquiry_answer own = {0};
     uint8_t *memory;
     struct arena arena;
     const char *why;
+    size_t capacity;
     void *message;
-    truc_status status = inquire(client, kind, question, answer_kind, &answer);
+    truc_status status;
 
+    if (answer == NULL)
+        answer = &own;
+    status = inquire(client, kind, question, answer_kind, answer);
     if (status != TRUC_OK)
         return status;
-    memory = malloc(ANSWER_ARENA_BYTES);
-    arena = (struct arena){memory, memory == NULL ? NULL : memory + ANSWER_ARENA_BYTES};
-    message = memory == NULL ? NULL : frame_header_decode(&arena, descriptor, bytes_of(answer.header, answer.header_size), &why);
-    free(answer.header);
+    capacity = 4096 + 16 * answer->header_size; /* frame.h: a page decodes within this */
+    memory = malloc(capacity);
+    arena = (struct arena){memory, memory == NULL ? NULL : memory + capacity};
+    message = memory == NULL ? NULL
+                             : frame_header_decode(&arena, frame_header_descriptor(answer_kind),
+                                                   bytes_of(answer->header, answer->header_size), &why);
+    free(answer->header);
+    answer->header = NULL;
     if (message == NULL) {
         free(memory);
         return memory == NULL ? TRUC_NO_MEMORY : TRUC_PROTOCOL;
@@ -161,15 +167,14 @@ static truc_status ask_message(truc_client *client, enum frame_kind kind, const 
     return TRUC_OK;
 }
 
-/* Takes over json; NULL is out of memory. */
-static truc_status dump(json_t *json, char **ret_json)
+truc_status inquire_json_text(json_t *take_json, char **ret_text)
 {
-    char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    char *text = take_json == NULL ? NULL : json_dumps(take_json, JSON_COMPACT | JSON_PRESERVE_ORDER);
 
-    json_decref(json);
+    json_decref(take_json);
     if (text == NULL)
         return TRUC_NO_MEMORY;
-    *ret_json = text;
+    *ret_text = text;
     return TRUC_OK;
 }
 
@@ -183,22 +188,21 @@ truc_status truc_log_info_json(truc_client *client, char **ret_json)
 
     if (client == NULL || ret_json == NULL || client_in_callback(client))
         return TRUC_INVALID_ARGUMENT;
-    status = ask_message(client, FRAME_LOG_INFO, &question.base, FRAME_LOG_INFO_OK, &truc__v1__log_info_ok__descriptor, &memory,
-                         &message);
+    status = inquire_message(client, FRAME_LOG_INFO, &question.base, FRAME_LOG_INFO_OK, NULL, &memory, &message);
     if (status != TRUC_OK)
         return status;
     info = message;
-    status =
-        dump(json_pack("{s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "domain",
-                       info->domain, "log_id", hex_json(info->log_id), "generation", number_json(info->generation), "engine",
-                       info->engine, "state", info->state, "durable_block", number_json(info->durable_block), "durable_position",
-                       number_json(info->durable_position), "record_count", number_json(info->record_count), "topic_count",
-                       number_json(info->topic_count), "producer_count", number_json(info->producer_count), "bytes",
-                       number_json(info->bytes), "segment_count", number_json(info->segment_count), "first_append_ns",
-                       number_json((uint64_t)info->first_append_ns), "last_append_ns", number_json((uint64_t)info->last_append_ns),
-                       "connection_count", number_json(info->connection_count), "reader_count", number_json(info->reader_count),
-                       "clock_ns", number_json((uint64_t)info->clock_ns), "available_bytes", number_json(info->available_bytes)),
-             ret_json);
+    status = inquire_json_text(
+        json_pack("{s:s, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "domain",
+                  info->domain, "log_id", hex_json(info->log_id), "generation", number_json(info->generation), "engine",
+                  info->engine, "state", info->state, "durable_block", number_json(info->durable_block), "durable_position",
+                  number_json(info->durable_position), "record_count", number_json(info->record_count), "topic_count",
+                  number_json(info->topic_count), "producer_count", number_json(info->producer_count), "bytes",
+                  number_json(info->bytes), "segment_count", number_json(info->segment_count), "first_append_ns",
+                  number_json((uint64_t)info->first_append_ns), "last_append_ns", number_json((uint64_t)info->last_append_ns),
+                  "connection_count", number_json(info->connection_count), "reader_count", number_json(info->reader_count),
+                  "clock_ns", number_json((uint64_t)info->clock_ns), "available_bytes", number_json(info->available_bytes)),
+        ret_json);
     free(memory);
     return status;
 }
@@ -233,8 +237,7 @@ truc_status truc_topics_json(truc_client *client, const char *pattern, const cha
     question.pattern = pattern_copy;
     question.after = after_copy;
     question.limit = limit;
-    status =
-        ask_message(client, FRAME_TOPICS, &question.base, FRAME_TOPICS_OK, &truc__v1__topics_ok__descriptor, &memory, &message);
+    status = inquire_message(client, FRAME_TOPICS, &question.base, FRAME_TOPICS_OK, NULL, &memory, &message);
     if (status != TRUC_OK)
         goto done;
     page = message;
@@ -245,7 +248,7 @@ truc_status truc_topics_json(truc_client *client, const char *pattern, const cha
             list = NULL;
         }
     }
-    status = dump(list, ret_json);
+    status = inquire_json_text(list, ret_json);
     if (status == TRUC_OK && ret_more != NULL)
         *ret_more = page->more;
 done:

@@ -53,6 +53,8 @@ truc_status message_maker_begin(struct message_maker *maker, const struct messag
     maker->entry = entry;
     maker->walk = reader_over(entry->raw);
     maker->index = filter->reverse ? entry->record_count : 0;
+    maker->end = entry->record_count;
+    maker->chosen = NULL;
     if (!wants_entry(filter, entry)) {
         maker->walk.at = maker->walk.end;
         maker->index = filter->reverse ? 0 : entry->record_count;
@@ -64,8 +66,47 @@ truc_status message_maker_begin(struct message_maker *maker, const struct messag
     return filter->reverse ? list_records(maker, entry) : TRUC_OK;
 }
 
+void message_maker_choose(struct message_maker *maker, const uint32_t *indexes, size_t count)
+{
+    maker->chosen = indexes;
+    maker->chosen_count = count;
+    maker->chosen_index = 0;
+    if (indexes == NULL)
+        maker->end = (uint32_t)count;
+}
+
+/* Whether the record has this header, once or among others. */
+static bool has_header(const struct record_view *view, struct bytes name, struct bytes value)
+{
+    for (size_t i = 0; i < view->header_count; i++) {
+        struct record_header header = record_header_at(view, i);
+
+        if (bytes_equal(header.name, name) && bytes_equal(header.value, value))
+            return true;
+    }
+    return false;
+}
+
+static bool has_headers(const struct record_view *view, struct bytes wanted)
+{
+    const uint8_t *at = wanted.data, *end = wanted.data + wanted.size;
+
+    while (at < end) {
+        const uint8_t *name_end = memchr(at, 0, (size_t)(end - at));
+        const uint8_t *value_end = name_end == NULL ? NULL : memchr(name_end + 1, 0, (size_t)(end - name_end - 1));
+
+        if (value_end == NULL ||
+            !has_header(view, bytes_of(at, (size_t)(name_end - at)), bytes_of(name_end + 1, (size_t)(value_end - name_end - 1))))
+            return false;
+        at = value_end + 1;
+    }
+    return true;
+}
+
 static bool wants_record(const struct message_filter *filter, const struct record_view *view)
 {
+    if (filter->headers.size > 0 && !has_headers(view, filter->headers))
+        return false;
     if (filter->key.size > 0 && !bytes_equal(filter->key, view->key))
         return false;
     if (filter->type.size > 0 && !bytes_equal(filter->type, view->type))
@@ -139,24 +180,48 @@ static void fill(const struct message_maker *maker, const struct record_view *vi
     message->encoded = text_of(view->encoded);
 }
 
+bool message_maker_done(const struct message_maker *maker)
+{
+    if (maker->entry->cut != NULL)
+        return maker->index >= maker->entry->cut_count;
+    return maker->index == maker->end || (maker->chosen != NULL && maker->chosen_index == maker->chosen_count);
+}
+
+/* The next record of a whole entry, forwards. Fewer records than the leaf says are damage. */
+static bool step_forwards(struct message_maker *maker, struct bytes *ret_record, uint32_t *ret_index, truc_status *ret_status)
+{
+    do {
+        if (message_maker_done(maker))
+            return false;
+        *ret_index = maker->index++;
+        if (!records_next(&maker->walk, ret_record, ret_status)) {
+            *ret_status = TRUC_DAMAGED;
+            return false;
+        }
+    } while (maker->chosen != NULL && *ret_index != maker->chosen[maker->chosen_index]);
+    if (maker->chosen != NULL)
+        maker->chosen_index++;
+    return true;
+}
+
 /* The next record in the reader's direction. False: none is left, or *ret_status tells. */
 static bool step(struct message_maker *maker, bool reverse, struct bytes *ret_record, uint32_t *ret_index, truc_status *ret_status)
 {
     *ret_status = TRUC_OK;
-    if (reverse) {
-        if (maker->index == 0)
+    if (maker->entry->cut != NULL) {
+        if (message_maker_done(maker))
             return false;
-        *ret_index = --maker->index;
-        *ret_record = maker->records[*ret_index];
+        *ret_index = maker->entry->cut[maker->index].index;
+        *ret_record = maker->entry->cut[maker->index++].encoded;
         return true;
     }
-    if (maker->index == maker->entry->record_count)
+    if (!reverse)
+        return step_forwards(maker, ret_record, ret_index, ret_status);
+    if (maker->index == 0)
         return false;
-    *ret_index = maker->index++;
-    if (records_next(&maker->walk, ret_record, ret_status))
-        return true;
-    *ret_status = TRUC_DAMAGED; /* fewer records than the leaf says */
-    return false;
+    *ret_index = --maker->index;
+    *ret_record = maker->records[*ret_index];
+    return true;
 }
 
 truc_status message_maker_next(struct message_maker *maker, const struct message_filter *filter, size_t most, size_t *ret_count)

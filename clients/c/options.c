@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/c/option_list.h"
 #include "proto/limits.h"
 #include "proto/topic.h"
 
@@ -35,6 +36,11 @@ static bool check_source_or_agency(const char *value, const char **ret_why)
                                       : source_check(bytes_of_text(value), bytes_of_text("any"), ret_why) == TRUC_OK;
 }
 
+static bool check_pattern(const char *value, const char **ret_why)
+{
+    return pattern_check(bytes_of_text(value), ret_why) == TRUC_OK;
+}
+
 #define MS_MAX 86400000u /* a day */
 
 const struct option_row option_table[OPTION_COUNT] = {
@@ -49,14 +55,14 @@ const struct option_row option_table[OPTION_COUNT] = {
                     "where the broker listens: tcp://HOST:PORT or ipc://PATH"},
     [OPTION_SOURCE] =
         {"source",
-         "client or reader",
+         "client, reader or subscription",
          OPTION_TEXT,
          NULL,
          1,
          SOURCE_BYTES_MAX,
          {0},
          check_source_or_agency,
-         "client: who publishes, AGENCY/SYSTEM (local/dev when not given); reader: only records of this agency or AGENCY/SYSTEM"},
+         "client: who publishes, AGENCY/SYSTEM (local/dev when not given); else only records of this agency or AGENCY/SYSTEM"},
     [OPTION_DOMAIN] =
         {"domain", "client", OPTION_TEXT, NULL, 1, DOMAIN_BYTES_MAX, {0}, NULL, "the domain expected; any when not given"},
     [OPTION_CONNECT_TIMEOUT_MS] = {"connect_timeout_ms",
@@ -212,23 +218,102 @@ const struct option_row option_table[OPTION_COUNT] = {
                       "(reverse: the start)"},
     [OPTION_FOLLOW] = {"follow", "reader", OPTION_YES_NO, "no", 0, 0, {0}, NULL, "go on with what is published later"},
     [OPTION_REVERSE] = {"reverse", "reader", OPTION_YES_NO, "no", 0, 0, {0}, NULL, "last record first"},
-    [OPTION_KEY] = {"key", "reader", OPTION_TEXT, NULL, 1, RECORD_KEY_BYTES_MAX, {0}, NULL, "only records with this key"},
-    [OPTION_TYPE] = {"type", "reader", OPTION_TEXT, NULL, 1, RECORD_TYPE_BYTES_MAX, {0}, NULL, "only records of this type"},
+    [OPTION_KEY] =
+        {"key", "reader or subscription", OPTION_TEXT, NULL, 1, RECORD_KEY_BYTES_MAX, {0}, NULL, "only records with this key"},
+    [OPTION_TYPE] =
+        {"type", "reader or subscription", OPTION_TEXT, NULL, 1, RECORD_TYPE_BYTES_MAX, {0}, NULL, "only records of this type"},
     [OPTION_EVENT_SINCE_NS] =
         {"event_since_ns", "reader", OPTION_TIME, NULL, 0, 0, {0}, NULL, "only records whose own time is at or after this"},
     [OPTION_EVENT_UNTIL_NS] =
         {"event_until_ns", "reader", OPTION_TIME, NULL, 0, 0, {0}, NULL, "only records whose own time is before this"},
     [OPTION_LIMIT] = {"limit", "reader", OPTION_NUMBER, "0", 0, UINT64_MAX, {0}, NULL, "end after this many records; 0: no limit"},
     [OPTION_CREDIT_BYTES] = {"credit_bytes",
-                             "reader",
+                             "reader or ordered worker",
                              OPTION_NUMBER,
                              "4194304",
                              65536,
                              1u << 30,
                              {0},
                              NULL,
-                             "bytes that the broker may send ahead of what was consumed; bounds the reader's memory"},
-    [OPTION_VERIFY] = {"verify", "reader", OPTION_YES_NO, "yes", 0, 0, {0}, NULL, "check every digest; no: only structure"},
+                             "bytes that the broker may send ahead of what was consumed; bounds the memory"},
+    [OPTION_VERIFY] =
+        {"verify", "reader or worker", OPTION_YES_NO, "yes", 0, 0, {0}, NULL, "check every digest; no: only structure"},
+    [OPTION_PATTERN] =
+        {"pattern", "subscription", OPTION_TEXT, NULL, 1, TOPIC_BYTES_MAX, {0}, check_pattern, "topic or pattern; must be given"},
+    [OPTION_MODE] = {"mode",
+                     "subscription",
+                     OPTION_CHOICE,
+                     "shared",
+                     0,
+                     0,
+                     {"shared", "ordered"},
+                     NULL,
+                     "shared: records are leased to many workers; ordered: all records in log order to one"},
+    [OPTION_START] =
+        {"start",
+         "subscription",
+         OPTION_BOUND,
+         NULL,
+         0,
+         0,
+         {"new"},
+         NULL,
+         "where it begins: new (what comes from now on, when not given), start, head, position=N, offset=N, time_ns=N"},
+    [OPTION_HEADERS] = {"headers",
+                        "subscription",
+                        OPTION_TEXT,
+                        NULL,
+                        3,
+                        SUBSCRIPTION_HEADERS_BYTES_MAX,
+                        {0},
+                        headers_check,
+                        "only records with all of these headers: NAME=VALUE;NAME=VALUE"},
+    [OPTION_ACK_WAIT_MS] = {"ack_wait_ms",
+                            "shared subscription",
+                            OPTION_NUMBER,
+                            "30000",
+                            1,
+                            DELAY_MS_MAX,
+                            {0},
+                            NULL,
+                            "a lease that is not settled or extended in this time lapses: the record is given again"},
+    [OPTION_ATTEMPTS] = {"attempts",
+                         "shared subscription",
+                         OPTION_NUMBER,
+                         "5",
+                         0,
+                         1000000,
+                         {0},
+                         NULL,
+                         "a record that failed so often is dead; 0: it is tried without limit"},
+    [OPTION_IN_FLIGHT_RECORDS] = {"in_flight_records",
+                                  "shared subscription",
+                                  OPTION_NUMBER,
+                                  "10000",
+                                  1,
+                                  1000000,
+                                  {0},
+                                  NULL,
+                                  "records that may be leased at once, over all workers"},
+    [OPTION_BACKOFF_MS] =
+        {"backoff_ms",
+         "shared subscription",
+         OPTION_TEXT,
+         NULL,
+         1,
+         88,
+         {0},
+         backoffs_check,
+         "pauses after the 1st, 2nd, ... failed attempt, as 100,1000,10000; the last repeats; at once when not given"},
+    [OPTION_CREDIT] = {"credit",
+                       "shared worker",
+                       OPTION_NUMBER,
+                       "1000",
+                       1,
+                       65536,
+                       {0},
+                       NULL,
+                       "records that the worker may hold at once, given to it and not settled"},
 };
 
 truc_status truc_options_create(truc_options **ret_options)
@@ -291,12 +376,15 @@ static bool parse_signed(const char *text, int64_t *ret_number)
     return errno == 0 && *end == '\0';
 }
 
-static bool parse_bound(const char *text, struct option_bound *ret_bound)
+bool option_bound_parse(enum option_id id, const char *text, struct option_bound *ret_bound)
 {
+    const char *head = option_table[id].choices[0];
     struct option_bound bound = {0};
     bool good = true;
 
-    if (strcmp(text, "start") == 0) {
+    if (head != NULL && strcmp(text, head) == 0) {
+        bound.kind = BOUND_AT_HEAD;
+    } else if (strcmp(text, "start") == 0) {
         bound.kind = BOUND_AT_START;
     } else if (strcmp(text, "head") == 0) {
         bound.kind = BOUND_AT_HEAD;
@@ -354,8 +442,9 @@ static truc_status parse_value(truc_options *options, const struct option_row *r
         parsed->number = text[0] == 'y';
         return TRUC_OK;
     case OPTION_BOUND:
-        if (!parse_bound(text, &parsed->bound))
-            return refuse(options, "%s: start, head, position=N, offset=N or time_ns=N is expected, not '%s'", row->name, text);
+        if (!option_bound_parse((enum option_id)(row - option_table), text, &parsed->bound))
+            return refuse(options, "%s: %s%sstart, head, position=N, offset=N or time_ns=N is expected, not '%s'", row->name,
+                          row->choices[0] != NULL ? row->choices[0] : "", row->choices[0] != NULL ? ", " : "", text);
         return TRUC_OK;
     }
     return TRUC_INTERNAL;
@@ -427,4 +516,9 @@ struct option_bound option_bound(const truc_options *options, enum option_id id)
     const struct option_value *value = value_of(options, id);
 
     return value != NULL ? value->bound : (struct option_bound){0};
+}
+
+bool option_given(const truc_options *options, enum option_id id)
+{
+    return value_of(options, id) != NULL;
 }

@@ -1,4 +1,5 @@
-/* options.h: the options of clients, producers and readers: one table is parser, ranges, defaults and manual.
+/* options.h: the options of clients, producers, readers, subscriptions and workers: one table is parser, ranges, defaults and
+ * manual.
  *
  * Layer: libtruc. A truc_options belongs to one thread at a time; the objects opened with it copy what they need. */
 #ifndef TRUC_CLIENT_OPTIONS_H
@@ -37,6 +38,15 @@ enum option_id {
     OPTION_LIMIT,
     OPTION_CREDIT_BYTES,
     OPTION_VERIFY,
+    OPTION_PATTERN,
+    OPTION_MODE,
+    OPTION_START,
+    OPTION_HEADERS,
+    OPTION_ACK_WAIT_MS,
+    OPTION_ATTEMPTS,
+    OPTION_IN_FLIGHT_RECORDS,
+    OPTION_BACKOFF_MS,
+    OPTION_CREDIT,
     OPTION_COUNT
 };
 
@@ -45,20 +55,21 @@ enum option_type { OPTION_TEXT, OPTION_NUMBER, OPTION_TIME, OPTION_CHOICE, OPTIO
 /* Values of choices, in the order of the table. */
 enum { QUEUE_FULL_BLOCK, QUEUE_FULL_ERROR };
 enum { EVIDENCE_CHOICE_TOPIC, EVIDENCE_CHOICE_RECORD, EVIDENCE_CHOICE_BATCH };
+enum { MODE_CHOICE_SHARED, MODE_CHOICE_ORDERED };
 
 struct option_row {
     const char *name;
-    const char *scope; /* "client", "producer", "reader" */
+    const char *scope; /* whose option it is */
     enum option_type type;
-    const char *default_text;  /* NULL: none */
-    uint64_t minimum, maximum; /* of a number, or of a text's size */
-    const char *choices[4];
+    const char *default_text;                               /* NULL: none */
+    uint64_t minimum, maximum;                              /* of a number, or of a text's size */
+    const char *choices[4];                                 /* of a bound: the first is another word for head */
     bool (*check)(const char *value, const char **ret_why); /* NULL: none */
     const char *help;
 };
 extern const struct option_row option_table[OPTION_COUNT];
 
-/* Where a reader begins or ends. */
+/* Where a reader begins or ends, or a subscription begins. */
 enum bound_kind { BOUND_ABSENT, BOUND_AT_START, BOUND_AT_HEAD, BOUND_AT_POSITION, BOUND_AT_OFFSET, BOUND_AT_TIME };
 struct option_bound {
     enum bound_kind kind;
@@ -71,5 +82,9 @@ const char *option_text(const truc_options *options, enum option_id id); /* NULL
 uint64_t option_number(const truc_options *options, enum option_id id);  /* also choices and yes/no */
 int64_t option_time(const truc_options *options, enum option_id id);     /* 0: not set */
 struct option_bound option_bound(const truc_options *options, enum option_id id);
+bool option_given(const truc_options *options, enum option_id id); /* not by default */
+
+/* Reads a bound by an option's rules, outside of any truc_options. */
+bool option_bound_parse(enum option_id id, const char *text, struct option_bound *ret_bound);
 
 #endif

@@ -1,6 +1,8 @@
 #undef NDEBUG
 #include "clients/c/options.h"
 
+#include "clients/c/option_list.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,10 +35,34 @@ static void option_table_is_whole(void **state)
 static void option_wrong_values_are_named(void **state)
 {
     static const char *const wrong[][2] = {
-        {"batch_bytes", "0"},   {"batch_bytes", "12x"},    {"batch_bytes", "-1"}, {"batch_bytes", "99999999999999999999"},
-        {"codec", "gzip"},      {"follow", "true"},        {"from", "offset="},   {"from", "offset=1x"},
-        {"until", "yesterday"}, {"event_since_ns", "now"}, {"source", "H26.16/"}, {"source", "no agency/x"},
-        {"name", ""},           {"queue_bytes", "1"},      {"no_such", "1"},      {"in_flight", "17"},
+        {"batch_bytes", "0"},
+        {"batch_bytes", "12x"},
+        {"batch_bytes", "-1"},
+        {"batch_bytes", "99999999999999999999"},
+        {"codec", "gzip"},
+        {"follow", "true"},
+        {"from", "offset="},
+        {"from", "offset=1x"},
+        {"until", "yesterday"},
+        {"event_since_ns", "now"},
+        {"source", "H26.16/"},
+        {"source", "no agency/x"},
+        {"name", ""},
+        {"queue_bytes", "1"},
+        {"no_such", "1"},
+        {"in_flight", "17"},
+        {"backoff_ms", "1,"},
+        {"backoff_ms", ",1"},
+        {"backoff_ms", "604800001"},
+        {"backoff_ms", "1,2,3,4,5,6,7,8,9"},
+        {"headers", "a=1;b"},
+        {"headers", "=1"},
+        {"headers", "a=1;;b=2"},
+        {"pattern", "a..b"},
+        {"start", "yesterday"},
+        {"from", "new"},
+        {"mode", "both"},
+        {"credit", "0"},
     };
     truc_options *options = NULL;
 
@@ -72,7 +98,32 @@ static void option_values_are_taken(void **state)
     assert_string_equal(option_text(options, OPTION_SOURCE), "H26.16");
     assert_int_equal(option_number(options, OPTION_VERIFY), 1);
     assert_string_equal(option_text(NULL, OPTION_URL), TRUC_URL_DEFAULT);
+    assert_int_equal(truc_options_set(options, "start", "new"), TRUC_OK);
+    assert_int_equal(option_bound(options, OPTION_START).kind, BOUND_AT_HEAD);
+    assert_true(option_given(options, OPTION_START));
+    assert_false(option_given(options, OPTION_CREDIT));
+    assert_false(option_given(NULL, OPTION_START));
     truc_options_destroy(options);
+}
+
+static void option_lists_are_walked(void **state)
+{
+    const char *backoffs = "100,2000,604800000", *headers = "a=1=2;unit=Mot cua;empty=";
+    struct bytes name, value;
+    uint32_t ms;
+
+    (void)state;
+    assert_true(backoffs_next(&backoffs, &ms) && ms == 100);
+    assert_true(backoffs_next(&backoffs, &ms) && ms == 2000);
+    assert_true(backoffs_next(&backoffs, &ms) && ms == 604800000);
+    assert_false(backoffs_next(&backoffs, &ms));
+    assert_true(headers_next(&headers, &name, &value));
+    assert_true(bytes_equal(name, bytes_of_text("a")) && bytes_equal(value, bytes_of_text("1=2")));
+    assert_true(headers_next(&headers, &name, &value));
+    assert_true(bytes_equal(name, bytes_of_text("unit")) && bytes_equal(value, bytes_of_text("Mot cua")));
+    assert_true(headers_next(&headers, &name, &value));
+    assert_true(bytes_equal(name, bytes_of_text("empty")) && value.size == 0);
+    assert_false(headers_next(&headers, &name, &value));
 }
 
 /* docs/libtruc.md lists every option as the table has it. */
@@ -99,9 +150,8 @@ static void option_manual_is_the_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(option_table_is_whole),
-        cmocka_unit_test(option_wrong_values_are_named),
-        cmocka_unit_test(option_values_are_taken),
+        cmocka_unit_test(option_table_is_whole),      cmocka_unit_test(option_wrong_values_are_named),
+        cmocka_unit_test(option_values_are_taken),    cmocka_unit_test(option_lists_are_walked),
         cmocka_unit_test(option_manual_is_the_table),
     };
 

@@ -23,16 +23,30 @@ static truc_status open_entry(const struct entry_view *view, struct leaf *ret_le
     return batch_raw(ret_batch, &scratch->bytes, &scratch->capacity, ret_raw);
 }
 
+/* A part of an entry is proven whatever verify says: nobody can tell its records apart without walking it. */
+static truc_status prove_cut(struct digest_context *digests, struct proven_entry *entry, struct leaf *ret_leaf,
+                             struct batch_view *ret_batch)
+{
+    size_t capacity = 0;
+
+    entry->kept = true;
+    return cut_prove(digests, &entry->entry, ret_leaf, ret_batch, &entry->cut, &capacity, &entry->cut_count, &entry->why);
+}
+
 void parcel_prove_entry(struct digest_context *digests, bool verify, struct proven_entry *entry, struct prove_scratch *scratch)
 {
     struct leaf leaf;
     struct batch_view batch;
-    struct bytes raw;
+    struct bytes raw = {0};
+    bool cut = entry_is_cut(&entry->entry);
 
     entry->why = "";
-    entry->status = verify
-                        ? entry_prove(digests, &entry->entry, &leaf, &batch, &scratch->bytes, &scratch->capacity, &raw, &entry->why)
-                        : open_entry(&entry->entry, &leaf, &batch, scratch, &raw, &entry->why);
+    if (cut)
+        entry->status = prove_cut(digests, entry, &leaf, &batch);
+    else if (verify)
+        entry->status = entry_prove(digests, &entry->entry, &leaf, &batch, &scratch->bytes, &scratch->capacity, &raw, &entry->why);
+    else
+        entry->status = open_entry(&entry->entry, &leaf, &batch, scratch, &raw, &entry->why);
     if (entry->status != TRUC_OK)
         return;
     entry->position = leaf.position;
@@ -46,7 +60,7 @@ void parcel_prove_entry(struct digest_context *digests, bool verify, struct prov
     entry->agency = batch.source;
     entry->system = batch.system;
     entry->raw = raw;
-    entry->kept = batch.codec == CODEC_NONE;
+    entry->kept = cut || batch.codec == CODEC_NONE;
 }
 
 static struct proven_entry *add_entry(struct parcel *parcel)
@@ -115,9 +129,12 @@ void parcel_free(truc_client *client, struct parcel *parcel)
 {
     if (parcel == NULL)
         return;
-    for (size_t i = 0; i < parcel->entry_count; i++)
+    for (size_t i = 0; i < parcel->entry_count; i++) {
         free(parcel->entries[i].unpacked);
+        free(parcel->entries[i].cut);
+    }
     free(parcel->entries);
+    free(parcel->notes);
     link_inbound_free(&client->link, parcel->inbound);
     free(parcel);
 }

@@ -1,7 +1,7 @@
-/* parcel.h: one READ_DATA frame on its way to the application: received, proven, consumed.
+/* parcel.h: one READ_DATA or DELIVER frame on its way to the application: received, proven, consumed.
  *
  * Layer: libtruc. Which thread may touch a parcel is told by its state, which changes under the client's lock only: whoever made it
- * PROVING owns everything in it until it is PROVEN; from then on its reader's consumer does.
+ * PROVING owns everything in it until it is PROVEN; from then on the consumer of its reader or worker does.
  *
  * Proving checks an entry's checksum, that leaf and batch agree, the header's digest and the records' root, and notes what delivery
  * needs. A compressed payload is unpacked for that; it is kept as long as the budget lasts, else proven again when delivered. */
@@ -10,9 +10,11 @@
 
 #include "clients/c/link.h"
 #include "clients/c/truc.h"
+#include "proto/cut.h"
 #include "proto/entry.h"
 
 struct digest_context;
+struct intake;
 
 enum parcel_state { PARCEL_RAW, PARCEL_PROVING, PARCEL_PROVEN };
 
@@ -27,13 +29,15 @@ struct proven_entry {
     uint32_t record_count;
     struct bytes topic, agency, system, raw;
     const uint8_t *log_id;
-    uint8_t *unpacked; /* owned; NULL: raw lies in the frame */
+    uint8_t *unpacked;      /* owned; NULL: raw lies in the frame */
+    struct cut_record *cut; /* owned; of a part of an entry its records, instead of raw; else NULL */
+    size_t cut_count;
 };
 
 struct parcel {
-    struct parcel *next;                        /* of its reader, in order */
+    struct parcel *next;                        /* of its intake, in order */
     struct parcel *prove_next, *prove_previous; /* of the prover's queue */
-    struct truc_reader *reader;
+    struct intake *intake;                      /* NULL: dropped while it was proven */
     enum parcel_state state;
     bool queued;             /* in the prover's queue */
     struct inbound *inbound; /* the frame's memory */
@@ -43,6 +47,8 @@ struct parcel {
     size_t entry_count, entry_capacity;
     uint64_t from_position; /* where the reader stood before it */
     size_t unpacked_bytes;  /* kept beside the frame */
+    bool stale;             /* of a connection that is gone: what is left of it must not be given */
+    void *notes;            /* owned: what a worker keeps of the frame's header; NULL: nothing */
 };
 
 /* Scratch of whoever proves. */

@@ -1,7 +1,7 @@
 #include "clients/c/prover.h"
 
 #include "clients/c/client.h"
-#include "clients/c/reading.h"
+#include "clients/c/intake.h"
 #include "proto/digest.h"
 
 truc_status prover_init(struct prover *prover)
@@ -61,7 +61,7 @@ static void *run(void *argument)
     (void)pthread_mutex_lock(&client->lock);
     while (!prover->stopping) {
         if (prover->head != NULL)
-            reading_prove(prover->head, prover->digests);
+            intake_prove(prover->head, prover->digests);
         else
             (void)clock_wait(&prover->work, &client->lock, CLOCK_NEVER);
     }

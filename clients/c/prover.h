@@ -1,7 +1,7 @@
 /* prover.h: the client's helper thread that checks the digests of received entries ahead of whoever consumes them.
  *
- * Layer: libtruc. Parcels (reading.h) wait in one queue under the client's lock; the thread takes the first, and so does a consumer
- * that finds nothing proven yet: both cores of a small machine prove, and order is kept by each reader's own queue. */
+ * Layer: libtruc. Parcels (intake.h) wait in one queue under the client's lock; the thread takes the first, and so does a consumer
+ * that finds nothing proven yet: both cores of a small machine prove, and order is kept by each intake's own queue. */
 #ifndef TRUC_CLIENT_PROVER_H
 #define TRUC_CLIENT_PROVER_H
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "truc/v1/wire.pb-c.h"
+#include "clients/c/bound.h"
 
 enum { RETRY_MS = 100 };
 #define MS INT64_C(1000000)
@@ -59,43 +59,20 @@ static void take_ok(struct truc_reader *reader, const Truc__V1__ReadOk *ok)
     (void)pthread_cond_broadcast(&reader->client->changed);
 }
 
-/* The payload stays where it was received, or is copied when it lies in the link's staging. */
 static truc_status add_parcel(struct truc_reader *reader, const Truc__V1__ReadData *header, struct bytes payload,
                               struct inbound **inbound)
 {
-    truc_client *client = reader->client;
     struct parcel *parcel = calloc(1, sizeof *parcel);
 
     if (parcel == NULL)
         return TRUC_NO_MEMORY;
-    if (*inbound != NULL) {
-        parcel->inbound = *inbound;
-        *inbound = NULL;
-        parcel->payload = payload;
-    } else {
-        parcel->inbound = link_inbound_alloc(&client->link, payload.size);
-        if (parcel->inbound == NULL) {
-            free(parcel);
-            return TRUC_NO_MEMORY;
-        }
-        memcpy(parcel->inbound->data, payload.data, payload.size);
-        parcel->payload = bytes_of(parcel->inbound->data, payload.size);
-    }
-    parcel->reader = reader;
     parcel->from_position = reader->next_position;
     parcel->next_position = header->next_position;
+    if (intake_add(&reader->intake, parcel, payload, inbound) != TRUC_OK) {
+        free(parcel);
+        return TRUC_NO_MEMORY;
+    }
     reader->next_position = header->next_position;
-    reader->queued_bytes += payload.size;
-    if (reader->tail != NULL)
-        reader->tail->next = parcel;
-    else
-        reader->head = parcel;
-    reader->tail = parcel;
-    prover_add(client, parcel);
-    if (reader->on_message != NULL)
-        courier_wake(client);
-    else
-        (void)pthread_cond_broadcast(&client->changed);
     return TRUC_OK;
 }
 
@@ -111,7 +88,7 @@ static truc_status take_data(struct truc_reader *reader, const struct frame *fra
     forward = reader->reverse ? header->next_position < reader->next_position : header->next_position > reader->next_position;
     if (!forward && frame->payload.size == 0 && header->next_position == reader->next_position)
         return TRUC_OK; /* nothing, of nothing new */
-    if (reader->state != READING_ACTIVE || !forward || reader->queued_bytes > 4 * (reader->credit_bytes + FRAME_BYTES_MAX)) {
+    if (reader->state != READING_ACTIVE || !forward || reader->intake.queued_bytes > 4 * (reader->credit_bytes + FRAME_BYTES_MAX)) {
         *ret_why = "data of a reader that was not asked for, or more of it than was granted";
         return TRUC_PROTOCOL;
     }
@@ -180,37 +157,6 @@ static truc_status read_answered(struct request *request, const struct frame *fr
     }
 }
 
-/* A bound on the wire; NULL when it is absent. */
-static Truc__V1__Bound *bound_message(const struct option_bound *bound, Truc__V1__Bound *message)
-{
-    truc__v1__bound__init(message);
-    switch (bound->kind) {
-    case BOUND_ABSENT:
-        return NULL;
-    case BOUND_AT_START:
-        message->at_case = TRUC__V1__BOUND__AT_POSITION;
-        message->position = 0;
-        break;
-    case BOUND_AT_HEAD:
-        message->at_case = TRUC__V1__BOUND__AT_HEAD;
-        message->head = 1;
-        break;
-    case BOUND_AT_POSITION:
-        message->at_case = TRUC__V1__BOUND__AT_POSITION;
-        message->position = bound->value;
-        break;
-    case BOUND_AT_OFFSET:
-        message->at_case = TRUC__V1__BOUND__AT_OFFSET;
-        message->offset = bound->value;
-        break;
-    case BOUND_AT_TIME:
-        message->at_case = TRUC__V1__BOUND__AT_APPEND_TIME_NS;
-        message->append_time_ns = bound->time_ns;
-        break;
-    }
-    return message;
-}
-
 static ProtobufCBinaryData binary(struct bytes bytes)
 {
     return (ProtobufCBinaryData){.len = bytes.size, .data = (uint8_t *)(uintptr_t)bytes.data};
@@ -223,7 +169,7 @@ static void ask(struct truc_reader *reader)
     struct option_bound here = {.kind = BOUND_AT_POSITION, .value = reader->next_position};
     struct option_bound there = {.kind = BOUND_AT_POSITION, .value = reader->until_position};
     char source[SOURCE_BYTES_MAX + 1] = "";
-    uint64_t queued = reader->queued_bytes, least = reader->credit_bytes / 4;
+    uint64_t queued = reader->intake.queued_bytes, least = reader->credit_bytes / 4;
 
     read.pattern = reader->pattern;
     read.from = bound_message(reader->opened ? &here : &reader->from, &from);

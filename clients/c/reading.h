@@ -11,6 +11,7 @@
 #define TRUC_CLIENT_READING_H
 
 #include "clients/c/client.h"
+#include "clients/c/intake.h"
 #include "clients/c/message.h"
 
 enum reading_state {
@@ -32,7 +33,7 @@ struct truc_reader {
     char *pattern, *key, *type, *agency, *system; /* owned; all but pattern may be NULL */
     struct message_filter filter;
     struct option_bound from, until;
-    bool follow, reverse, verify;
+    bool follow, reverse;
     uint64_t limit; /* UINT64_MAX: none */
     uint64_t credit_bytes;
     truc_message_callback *on_message; /* NULL: pull */
@@ -45,8 +46,8 @@ struct truc_reader {
     bool opened;         /* bounds are known */
     uint64_t from_position, until_position;
     uint64_t next_position; /* behind the last parcel received */
-    struct parcel *head, *tail;
-    uint64_t queued_bytes, owed_credit, unpacked_bytes;
+    struct intake intake;
+    uint64_t owed_credit;
     struct reading_end final; /* OVER: what follows the parcels */
 
     /* the consumer's: the courier, or the pulling thread */
@@ -84,9 +85,6 @@ enum consumed { CONSUMED_NOTHING, CONSUMED_SOMETHING, CONSUMED_MESSAGES, CONSUME
 
 /* One step of consuming: proves, or makes messages (maker->messages, *ret_count of them), or ends. Unlocks meanwhile. */
 enum consumed reading_consume(struct truc_reader *reader, size_t *ret_count);
-
-/* Makes the parcel proven, which nobody else does at this time. Unlocks meanwhile. */
-void reading_prove(struct parcel *parcel, struct digest_context *digests);
 
 /* Ends for the consumer: stops the request, drops the parcels. */
 void reading_finish(struct truc_reader *reader, truc_status status, const char *why, uint64_t next_position);

@@ -14,52 +14,6 @@ struct making {
     bool parcel_done;
 };
 
-void reading_prove(struct parcel *parcel, struct digest_context *digests)
-{
-    struct truc_reader *reader = parcel->reader;
-    truc_client *client = reader->client;
-    bool verify = reader->verify;
-    size_t budget = reader->credit_bytes > reader->unpacked_bytes ? reader->credit_bytes - reader->unpacked_bytes : 0, unpacked = 0;
-
-    prover_remove(client, parcel);
-    parcel->state = PARCEL_PROVING;
-    reader->unpacked_bytes += budget; /* ours until we know what we need */
-    (void)pthread_mutex_unlock(&client->lock);
-    parcel_prove(parcel, digests, verify, budget);
-    for (size_t i = 0; i < parcel->entry_count; i++)
-        unpacked += parcel->entries[i].unpacked != NULL ? parcel->entries[i].raw.size : 0;
-    (void)pthread_mutex_lock(&client->lock);
-    if (parcel->reader == NULL) { /* the reader ended meanwhile */
-        parcel_free(client, parcel);
-        return;
-    }
-    reader->unpacked_bytes -= budget - unpacked;
-    parcel->unpacked_bytes = unpacked;
-    parcel->state = PARCEL_PROVEN;
-    if (reader->on_message != NULL)
-        courier_wake(client);
-    else
-        (void)pthread_cond_broadcast(&client->changed);
-}
-
-static void drop_parcels(struct truc_reader *reader)
-{
-    struct parcel *parcel = reader->head;
-
-    reader->head = reader->tail = NULL;
-    while (parcel != NULL) {
-        struct parcel *next = parcel->next;
-
-        prover_remove(reader->client, parcel);
-        if (parcel->state == PARCEL_PROVING)
-            parcel->reader = NULL; /* freed by who is at it */
-        else
-            parcel_free(reader->client, parcel);
-        parcel = next;
-    }
-    reader->queued_bytes = 0;
-}
-
 void reading_finish(struct truc_reader *reader, truc_status status, const char *why, uint64_t next_position)
 {
     Truc__V1__Cancel cancel = TRUC__V1__CANCEL__INIT;
@@ -76,7 +30,7 @@ void reading_finish(struct truc_reader *reader, truc_status status, const char *
     reader->end.status = status;
     reader->end.next_position = next_position;
     (void)snprintf(reader->end.why, sizeof reader->end.why, "%s", why);
-    drop_parcels(reader);
+    intake_drop(&reader->intake, NULL);
     courier_wake(client);
     (void)pthread_cond_broadcast(&client->changed);
 }
@@ -88,6 +42,8 @@ static const char *check_place(const struct truc_reader *reader, const struct pr
 {
     if (memcmp(entry->log_id, reader->client->log_id, LOG_ID_BYTES) != 0)
         return "an entry of another log";
+    if (entry->cut != NULL)
+        return "a part of an entry";
     if (reader->reverse ? entry->position >= reader->consumed_position || entry->position < reader->until_position
                         : entry->position < reader->consumed_position || entry->position >= reader->until_position)
         return "an entry out of order or out of bounds";
@@ -101,7 +57,7 @@ static truc_status begin_entry(struct truc_reader *reader, struct proven_entry *
 
     making->why = entry->why;
     if (status == TRUC_OK && !entry->kept) {
-        parcel_prove_entry(reader->digests, reader->verify, entry, &reader->maker->scratch);
+        parcel_prove_entry(reader->digests, reader->intake.verify, entry, &reader->maker->scratch);
         status = entry->status;
         making->why = entry->why;
     }
@@ -151,15 +107,10 @@ static void make_messages(struct truc_reader *reader, struct parcel *parcel, str
 /* The head parcel is consumed. */
 static void pop_parcel(struct truc_reader *reader)
 {
-    struct parcel *parcel = reader->head;
+    struct parcel *parcel = intake_pop(&reader->intake);
     size_t size = parcel->payload.size;
 
-    reader->head = parcel->next;
-    if (reader->head == NULL)
-        reader->tail = NULL;
     reader->entry_index = 0;
-    reader->queued_bytes -= size;
-    reader->unpacked_bytes -= parcel->unpacked_bytes;
     reader->consumed_position = parcel->next_position;
     if (parcel->entry_count > 0)
         client_saw(reader->client, parcel->entries[parcel->entry_count - 1].position,
@@ -171,7 +122,7 @@ static void pop_parcel(struct truc_reader *reader)
 static enum consumed consume_proven(struct truc_reader *reader, size_t *ret_count)
 {
     struct making making = {.status = TRUC_OK, .why = ""};
-    struct parcel *parcel = reader->head;
+    struct parcel *parcel = reader->intake.head;
     truc_client *client = reader->client;
 
     reader->maker->generation = client->generation;
@@ -208,7 +159,6 @@ static enum consumed consume_end(struct truc_reader *reader)
 
 enum consumed reading_consume(struct truc_reader *reader, size_t *ret_count)
 {
-    struct parcel *raw = reader->head;
     const struct message_maker *maker = reader->maker;
 
     if (reader->ended)
@@ -225,21 +175,15 @@ enum consumed reading_consume(struct truc_reader *reader, size_t *ret_count)
         reading_finish(reader, TRUC_OK, "", next);
         return CONSUMED_SOMETHING;
     }
-    if (reader->head == NULL)
+    if (reader->intake.head == NULL)
         return consume_end(reader);
-    if (reader->head->state == PARCEL_PROVEN)
+    if (reader->intake.head->state == PARCEL_PROVEN)
         return consume_proven(reader, ret_count);
     /* Rather than wait for the prover, prove what it has not begun. */
-    while (raw != NULL && raw->state != PARCEL_RAW)
-        raw = raw->next;
-    if (raw == NULL)
-        return CONSUMED_NOTHING;
-    reading_prove(raw, reader->digests);
-    return CONSUMED_SOMETHING;
+    return intake_prove_ahead(&reader->intake, reader->digests) ? CONSUMED_SOMETHING : CONSUMED_NOTHING;
 }
 
-/* --- the courier's side
- * ----------------------------------------------------------------------------------------------------------- */
+/* --- the courier's side ------------------------------------------------------------------------------------------------------ */
 
 /* Gives the reader's next messages, or its end, to the application. False: nothing to do. */
 static bool deliver(struct truc_reader *reader)

@@ -72,7 +72,7 @@ static truc_status read_settings(struct truc_reader *reader, const char *pattern
     reader->until = option_bound(options, OPTION_UNTIL);
     reader->follow = option_number(options, OPTION_FOLLOW) != 0;
     reader->reverse = filter->reverse = option_number(options, OPTION_REVERSE) != 0;
-    reader->verify = option_number(options, OPTION_VERIFY) != 0;
+    reader->intake.verify = option_number(options, OPTION_VERIFY) != 0;
     reader->limit = option_number(options, OPTION_LIMIT);
     if (reader->limit == 0)
         reader->limit = UINT64_MAX;
@@ -94,7 +94,7 @@ static truc_status create(truc_client *client, const char *pattern, const truc_o
     reader = calloc(1, sizeof *reader);
     if (reader == NULL)
         return TRUC_NO_MEMORY;
-    reader->client = client;
+    reader->client = reader->intake.client = client;
     reader->state = READING_WAITING;
     reader->retry_at_ns = CLOCK_NEVER;
     reader->asked_position = UINT64_MAX;
@@ -129,6 +129,8 @@ static truc_status begin(truc_client *client, struct truc_reader *reader, char *
         return status;
     if (reader->credit_bytes > client->limits.read_credit_bytes_max)
         reader->credit_bytes = client->limits.read_credit_bytes_max;
+    reader->intake.pulled = reader->on_message == NULL;
+    reader->intake.unpacked_max = reader->credit_bytes;
     reader->next = client->readers;
     if (reader->next != NULL)
         reader->next->previous = reader;

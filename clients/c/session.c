@@ -8,6 +8,7 @@
 
 #include "clients/c/producer.h"
 #include "clients/c/reading.h"
+#include "clients/c/worker.h"
 #include "truc/v1/wire.pb-c.h"
 
 enum { PROTOCOL_VERSION = 1 };
@@ -55,6 +56,8 @@ static truc_status login_answered(struct request *request, const struct frame *f
         producer_connected(producer);
     for (struct truc_reader *reader = client->readers; reader != NULL; reader = reader->next)
         reading_connected(reader);
+    for (struct truc_worker *worker = client->workers; worker != NULL; worker = worker->next)
+        worker_connected(worker);
     client_wake_at(client, 0);
     (void)pthread_cond_broadcast(&client->changed);
     return TRUC_OK;
@@ -219,5 +222,7 @@ void session_lost(truc_client *client)
         producer_disconnected(producer);
     for (struct truc_reader *reader = client->readers; reader != NULL; reader = reader->next)
         reading_disconnected(reader);
+    for (struct truc_worker *worker = client->workers; worker != NULL; worker = worker->next)
+        worker_disconnected(worker);
     (void)pthread_cond_broadcast(&client->changed);
 }

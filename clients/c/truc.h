@@ -2,7 +2,8 @@
  *
  * A client is one connection to one broker, kept up by itself. A producer publishes: truc_publish returns at once, the delivery
  * callback or a flush tells the outcome, and an acknowledged record is on the broker's disk, once, in the producer's order. A
- * reader reads a topic or a pattern from a place on and checks every digest.
+ * reader reads a topic or a pattern from a place on and checks every digest. A worker takes its part of a subscription, which the
+ * broker remembers: each record is given until it is acknowledged.
  *
  * Threads: every function may be called from any thread unless its comment says otherwise. Callbacks run on the client's one
  * callback thread, never two at once, and must not block for long; inside a callback any function may be called except those
@@ -43,7 +44,10 @@ const char *truc_version(void);
  *           delivery_timeout_ms (0: for ever), in_flight (16: batches per topic, at most what the broker grants)
  * reader:   see the bounds below: from, until, follow, reverse, key, type, event_since_ns, event_until_ns, source, limit,
  *           credit_bytes (4194304), verify (yes | no)
- *           from and until take: start, head, position=N, offset=N, time_ns=N */
+ *           from and until take: start, head, position=N, offset=N, time_ns=N
+ * subscription: pattern, mode (shared | ordered), start (new; as from), key, type, source, headers (NAME=VALUE;...);
+ *           shared: ack_wait_ms (30000), attempts (5; 0: without limit), in_flight_records (10000), backoff_ms (100,1000,...)
+ * worker:   credit (1000 records in hand; shared), credit_bytes (ordered), verify */
 truc_status truc_options_create(truc_options **ret_options);
 void truc_options_destroy(truc_options *options);
 truc_status truc_options_set(truc_options *options, const char *name, const char *value);
@@ -56,7 +60,7 @@ const char *truc_options_error(const truc_options *options);
  * TRUC_UNREACHABLE, TRUC_TIMED_OUT, TRUC_VERSION_MISMATCH, TRUC_LOG_MISMATCH, TRUC_LOG_WENT_BACK, TRUC_BAD_SOURCE, ... */
 truc_status truc_client_open(const truc_options *options, truc_client **ret_client, char **ret_error);
 
-/* Closes readers and producers that are still open (a producer without flush: what is not acknowledged is reported
+/* Closes readers, producers and workers that are still open (a producer without flush: what is not acknowledged is reported
  * TRUC_CLOSED, or stays in its outbox), then the connection. Not in a callback. NULL is allowed. */
 void truc_client_close(truc_client *client);
 
@@ -203,6 +207,103 @@ truc_status truc_reader_wait(truc_reader *reader, int timeout_ms);
 
 /* Stops and frees. Not in a callback. NULL is allowed. */
 void truc_reader_close(truc_reader *reader);
+
+/* --- subscriptions ------------------------------------------------------------------------------------------------------------ */
+
+/* A subscription is an agency's durable reading of a pattern, kept by the broker under a name (1 to 64 of A-Z a-z 0-9 _ -).
+ * Ordered: all records in log order, to one worker at a time, acknowledged up to a place. Shared: each record is leased to one of
+ * many workers and is acknowledged, refused, or given again; records of one key never overtake each other.
+ *
+ * All of these are requests: blocking, not in a callback. On failure *ret_error (if given) gets a text for truc_free. */
+
+/* Creates it; on disk when this returns. With the same name and definition it is as if it had been created now; with another one
+ * TRUC_EXISTS. TRUC_INVALID_ARGUMENT (the name, no pattern, an option that this mode has not), TRUC_BAD_PATTERN, ... */
+truc_status truc_subscription_create(truc_client *client, const char *name, const truc_options *options, char **ret_error);
+
+typedef enum truc_subscription_action {
+    TRUC_SUBSCRIPTION_PAUSE = 1, /* nothing more is given; what is leased may still be settled */
+    TRUC_SUBSCRIPTION_RESUME = 2,
+    TRUC_SUBSCRIPTION_REMOVE = 4 /* its workers end with TRUC_NOT_FOUND */
+} truc_subscription_action;
+truc_status truc_subscription_change(truc_client *client, const char *name, truc_subscription_action action, char **ret_error);
+
+/* Goes on at another place (as the option start); leases are forgotten, its workers end with TRUC_CANCELLED. */
+truc_status truc_subscription_reset(truc_client *client, const char *name, const char *place, char **ret_error);
+
+/* JSON texts (documented in docs/libtruc.md) to be freed with truc_free. TRUC_NOT_FOUND. */
+truc_status truc_subscription_info_json(truc_client *client, const char *name, char **ret_json);
+/* One page of the agency's own: names after `after` ("" for the first), at most limit; *ret_more. */
+truc_status truc_subscriptions_json(truc_client *client, const char *after, unsigned limit, char **ret_json, bool *ret_more);
+
+/* --- worker ----------------------------------------------------------------------------------------------------------------- */
+
+typedef struct truc_worker truc_worker;
+
+/* A record to be worked on. The message is borrowed during the callback, or until the next pull; the lease outlives it. */
+typedef struct truc_job {
+    size_t size;
+    const truc_message *message;
+    uint64_t lease;   /* the worker's own number for it, ascending from 1, never used twice */
+    uint32_t attempt; /* this is the attempt-th try, from 1; ordered: always 1 */
+} truc_job;
+
+/* Called with jobs of one entry at a time, at most 128 at once. Returning anything but TRUC_OK stops the worker with that status. */
+typedef truc_status truc_job_callback(void *context, const truc_job *jobs, size_t count);
+
+typedef enum truc_outcome {
+    TRUC_OUTCOME_ACK = 1,
+    TRUC_OUTCOME_NACK = 2,
+    TRUC_OUTCOME_REJECT = 3,
+    TRUC_OUTCOME_EXTEND = 4
+} truc_outcome;
+
+/* What became of a settlement. TRUC_OK: it is on the broker's disk (EXTEND: it holds). TRUC_LEASE_LOST: the lease had lapsed, or
+ * the connection was lost first; the record is or was given again. Ordered: everything up to this lease is acknowledged. */
+typedef struct truc_settled {
+    size_t size;
+    uint64_t lease;
+    truc_outcome outcome;
+    truc_status status;
+} truc_settled;
+typedef void truc_settled_callback(void *context, const truc_settled *settled, size_t count);
+
+/* The worker ended: TRUC_NOT_FOUND (the subscription was removed), TRUC_CANCELLED (reset, or closed), TRUC_DAMAGED, ... Called once;
+ * with pulling the last pull tells instead. */
+typedef void truc_worker_end_callback(void *context, truc_status status, const char *why);
+
+/* Takes part in a subscription. With on_jobs: callbacks. Without: pull. on_settled and on_end may be NULL. A lost connection is
+ * mended by itself: leases are then lost, settlements that were not answered are told TRUC_LEASE_LOST, and records that were not
+ * acknowledged come again. Not in a callback. TRUC_NOT_FOUND, ... */
+truc_status truc_worker_open(truc_client *client, const char *subscription, const truc_options *options, truc_job_callback *on_jobs,
+                             truc_settled_callback *on_settled, truc_worker_end_callback *on_end, void *context,
+                             truc_worker **ret_worker, char **ret_error);
+
+/* Pull: the next job, waiting up to timeout_ms (< 0: no limit, 0: not at all). TRUC_TIMED_OUT; at the end its status with
+ * *ret_job = NULL. One thread per worker; threads that share a subscription have a worker each. Not in a callback. */
+truc_status truc_worker_pull(truc_worker *worker, int timeout_ms, const truc_job **ret_job);
+
+/* Settling: from any thread, also in a callback; returns at once, the outcome comes by on_settled or a flush. A lease is settled
+ * once. TRUC_LEASE_LOST: it is not held any more (settled, or lost with a connection). TRUC_INVALID_ARGUMENT: it was never given.
+ * Shared: this record. Ordered: this record and all before it; the place moves by whole entries, so that records of an entry of
+ * which only some were acknowledged come again; nack, extend and reject are TRUC_UNSUPPORTED. */
+truc_status truc_ack(truc_worker *worker, uint64_t lease);
+/* Failed: given again after delay_ms (0: the subscription's back-off; at most 7 days), dead after the last attempt. */
+truc_status truc_nack(truc_worker *worker, uint64_t lease, uint32_t delay_ms);
+/* Never to be tried again: dead at once. */
+truc_status truc_reject(truc_worker *worker, uint64_t lease);
+/* Still at it: the lease lapses delay_ms from now (0: ack_wait_ms). */
+truc_status truc_extend(truc_worker *worker, uint64_t lease, uint32_t delay_ms);
+
+/* Waits until every settlement so far is answered, and told. TRUC_OK; TRUC_LEASE_LOST: some, since the last flush, were not done;
+ * TRUC_TIMED_OUT. Not in a callback. */
+truc_status truc_worker_flush(truc_worker *worker, int timeout_ms);
+
+/* Waits until the worker ended. Not in a callback. */
+truc_status truc_worker_wait(truc_worker *worker, int timeout_ms);
+
+/* Stops taking, gives back what was not given to the application, and waits for at most timeout_ms until its settlements are answered.
+ * What it holds unsettled goes to other workers. Returns as a flush. Not in a callback. NULL is allowed. */
+truc_status truc_worker_close(truc_worker *worker, int timeout_ms);
 
 #ifdef __cplusplus
 }

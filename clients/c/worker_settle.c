@@ -1,0 +1,373 @@
+/* worker_settle.c: from what the application says of its leases to SETTLE frames, and from their answers to what became of it.
+ *
+ * While SETTLES_AT_ONCE frames wait for their answers further settlements gather: a lone one leaves at once, many share frames. */
+#include <stdlib.h>
+
+#include "clients/c/option_list.h"
+#include "clients/c/worker.h"
+#include "truc/v1/wire.pb-c.h"
+
+enum { SETTLES_AT_ONCE = 2, READY_MAX = 128, TOLD_AT_ONCE = 128, RETRY_MS = 10 };
+#define MS INT64_C(1000000)
+
+/* --- batches on their way ------------------------------------------------------------------------------------------------------
+ */
+
+static void append(struct settle_batch **head, struct settle_batch **tail, struct settle_batch *batch)
+{
+    batch->next = NULL;
+    if (*tail != NULL)
+        (*tail)->next = batch;
+    else
+        *head = batch;
+    *tail = batch;
+}
+
+static struct settle_batch *take_first(struct settle_batch **head, struct settle_batch **tail)
+{
+    struct settle_batch *batch = *head;
+
+    *head = batch->next;
+    if (*head == NULL)
+        *tail = NULL;
+    return batch;
+}
+
+/* The batch's fate is known. */
+static void finish(struct truc_worker *worker, struct settle_batch *batch, truc_status status)
+{
+    batch->status = status;
+    worker->settling.failures += settle_batch_failures(batch);
+    if (worker->on_settled != NULL) {
+        append(&worker->settling.told_head, &worker->settling.told_tail, batch);
+        courier_wake(worker->client);
+    } else {
+        settle_batch_destroy(batch);
+    }
+    (void)pthread_cond_broadcast(&worker->client->changed);
+}
+
+static void unlink_sent(struct truc_worker *worker, const struct settle_batch *batch)
+{
+    struct settle_batch **at = &worker->settling.sent;
+
+    while (*at != batch)
+        at = &(*at)->next;
+    *at = batch->next;
+    worker->settling.sent_count--;
+}
+
+/* To be sent again, first. */
+static void put_back(struct truc_worker *worker, struct settle_batch *batch, int64_t at_ns)
+{
+    struct settling *settling = &worker->settling;
+
+    batch->next = settling->ready_head;
+    settling->ready_head = batch;
+    if (settling->ready_tail == NULL)
+        settling->ready_tail = batch;
+    settling->ready_count++;
+    settling->retry_at_ns = at_ns;
+    client_wake_at(worker->client, at_ns);
+}
+
+static truc_status settle_answered(struct request *request, const struct frame *frame, struct inbound **inbound,
+                                   const char **ret_why)
+{
+    struct settle_batch *batch = (struct settle_batch *)((char *)request - offsetof(struct settle_batch, request));
+    struct truc_worker *worker = batch->worker;
+    struct client_refusal refusal;
+    truc_status status;
+
+    (void)inbound;
+    if (frame->kind == FRAME_ERROR) {
+        status = client_refusal_read(frame, &refusal, ret_why);
+        if (status != TRUC_OK)
+            return status;
+        request_end(&worker->client->requests, request);
+        unlink_sent(worker, batch);
+        if (truc_status_retriable(refusal.status) && worker->state == WORKER_ACTIVE)
+            put_back(worker, batch, clock_now_ns() + (refusal.retry_after_ms > RETRY_MS ? refusal.retry_after_ms : RETRY_MS) * MS);
+        else
+            finish(worker, batch, refusal.status);
+        return TRUC_OK;
+    }
+    if (frame->kind != FRAME_SETTLE_OK) {
+        *ret_why = "settlements were answered with another kind of frame";
+        return TRUC_PROTOCOL;
+    }
+    status = settle_batch_answer(batch, frame->header, ret_why);
+    if (status != TRUC_OK)
+        return status;
+    request_end(&worker->client->requests, request);
+    unlink_sent(worker, batch);
+    finish(worker, batch, TRUC_OK);
+    worker_pump(worker);
+    return TRUC_OK;
+}
+
+struct sending {
+    truc_client *client;
+    struct request *request;
+};
+
+static truc_status send_settle(void *context, const ProtobufCMessage *settle)
+{
+    const struct sending *sending = context;
+
+    return client_send(sending->client, FRAME_SETTLE, sending->request, 0, settle);
+}
+
+/* False: not now. */
+static bool send_batch(struct truc_worker *worker, struct settle_batch *batch)
+{
+    struct sending sending = {worker->client, &batch->request};
+    truc_status status;
+
+    settle_batch_pack(batch);
+    batch->request.answer = settle_answered;
+    status = settle_batch_encode(batch, worker->request.id, send_settle, &sending);
+    if (status != TRUC_OK) {
+        put_back(worker, batch, clock_now_ns() + RETRY_MS * MS);
+        return false;
+    }
+    batch->next = worker->settling.sent;
+    worker->settling.sent = batch;
+    worker->settling.sent_count++;
+    worker->owed += batch->records;
+    batch->records = 0; /* once, though it may be sent again */
+    if (!worker->ordered)
+        worker_give_credit(worker);
+    return true;
+}
+
+static struct settle_batch *open_batch(struct truc_worker *worker)
+{
+    struct settling *settling = &worker->settling;
+
+    if (settling->open == NULL) {
+        settling->open = settle_batch_create(worker, settling->serial + 1);
+        if (settling->open != NULL)
+            settling->serial++;
+    }
+    return settling->open;
+}
+
+/* Ordered: what is acknowledged further than the broker was told becomes a batch. False when out of memory. */
+static bool open_moved(struct truc_worker *worker)
+{
+    const struct mark *reached = &worker->marks.reached;
+    struct settlement item = {.first = reached->number, .lease = reached->position, .count = 1, .outcome = TRUC_OUTCOME_ACK};
+    struct settle_batch *batch;
+
+    if (!worker->turn || reached->position <= worker->settling.sent_position)
+        return true;
+    batch = open_batch(worker);
+    if (batch == NULL)
+        return false;
+    (void)settle_batch_add(batch, &item); /* the batch is empty: it is sent before another position is reached */
+    worker->settling.sent_position = reached->position;
+    return true;
+}
+
+static void pump(struct truc_worker *worker, size_t most)
+{
+    struct settling *settling = &worker->settling;
+
+    if (worker->state != WORKER_ACTIVE || worker->client->state != CLIENT_UP)
+        return;
+    settling->retry_at_ns = 0;
+    while (settling->sent_count < most) {
+        struct settle_batch *batch;
+
+        if (settling->ready_head != NULL) {
+            batch = take_first(&settling->ready_head, &settling->ready_tail);
+            settling->ready_count--;
+        } else {
+            if (worker->ordered && settling->open == NULL && !open_moved(worker)) {
+                settling->retry_at_ns = clock_now_ns() + RETRY_MS * MS;
+                client_wake_at(worker->client, settling->retry_at_ns);
+                return;
+            }
+            batch = settling->open;
+            settling->open = NULL;
+            if (batch == NULL)
+                return;
+        }
+        if (!send_batch(worker, batch))
+            return;
+    }
+}
+
+void worker_pump(struct truc_worker *worker)
+{
+    if (worker->settling.retry_at_ns != 0 && clock_now_ns() < worker->settling.retry_at_ns)
+        return;
+    /* Places follow each other even when one has to be sent again. */
+    pump(worker, worker->ordered ? 1 : SETTLES_AT_ONCE);
+}
+
+void worker_pump_all(struct truc_worker *worker)
+{
+    pump(worker, SIZE_MAX);
+}
+
+/* --- settling ------------------------------------------------------------------------------------------------------------------
+ */
+
+/* Adds an item to the open batch, or to a new one when that is full. */
+static truc_status add(struct truc_worker *worker, const struct settlement *item)
+{
+    struct settling *settling = &worker->settling;
+    struct settle_batch *batch = open_batch(worker);
+
+    if (batch == NULL)
+        return TRUC_NO_MEMORY;
+    if (!settle_batch_add(batch, item)) {
+        append(&settling->ready_head, &settling->ready_tail, batch);
+        settling->ready_count++;
+        settling->open = NULL;
+        batch = open_batch(worker);
+        if (batch == NULL)
+            return TRUC_NO_MEMORY;
+        (void)settle_batch_add(batch, item);
+    }
+    if (item->outcome == TRUC_OUTCOME_ACK || item->outcome == TRUC_OUTCOME_NACK || item->outcome == TRUC_OUTCOME_REJECT)
+        batch->records += item->count;
+    return TRUC_OK;
+}
+
+static truc_status settle_shared(struct truc_worker *worker, uint64_t number, truc_outcome outcome, uint32_t delay_ms)
+{
+    struct hand_row *row = hand_find(&worker->hand, number);
+    struct settlement item = {.first = number, .count = 1, .delay_ms = delay_ms, .outcome = (uint8_t)outcome};
+    truc_status status;
+
+    if (row == NULL)
+        return TRUC_LEASE_LOST;
+    /* What ends a lease is bounded by the credit; extensions are by this. */
+    if (outcome == TRUC_OUTCOME_EXTEND && worker->settling.ready_count >= READY_MAX)
+        return TRUC_QUEUE_FULL;
+    item.lease = hand_lease(row, number);
+    status = add(worker, &item);
+    if (status == TRUC_OK && outcome != TRUC_OUTCOME_EXTEND)
+        hand_settle(&worker->hand, row, number);
+    return status;
+}
+
+static truc_status settle_ordered(struct truc_worker *worker, uint64_t number, truc_outcome outcome)
+{
+    if (outcome != TRUC_OUTCOME_ACK)
+        return TRUC_UNSUPPORTED;
+    if (!worker->turn || worker->state != WORKER_ACTIVE || number <= worker->marks.floor)
+        return TRUC_LEASE_LOST;
+    marks_acknowledge(&worker->marks, number);
+    return TRUC_OK;
+}
+
+truc_status worker_settle(struct truc_worker *worker, uint64_t lease, truc_outcome outcome, uint32_t delay_ms)
+{
+    truc_status status;
+
+    if (worker == NULL || lease == 0 || delay_ms > DELAY_MS_MAX)
+        return TRUC_INVALID_ARGUMENT;
+    (void)pthread_mutex_lock(&worker->client->lock);
+    if (lease > worker->given)
+        status = TRUC_INVALID_ARGUMENT;
+    else if (worker->ordered)
+        status = settle_ordered(worker, lease, outcome);
+    else
+        status = settle_shared(worker, lease, outcome, delay_ms);
+    if (status == TRUC_OK)
+        worker_pump(worker);
+    client_unlock(worker->client);
+    return status;
+}
+
+void worker_return_rest(struct truc_worker *worker)
+{
+    struct settlement item = {.first = worker->given + 1, .outcome = SETTLE_RETURN};
+
+    while ((item.count = hand_run(&worker->hand, &item.first, &item.lease)) > 0) {
+        if (add(worker, &item) != TRUC_OK)
+            return;
+        item.first += item.count;
+    }
+}
+
+void worker_lose_unsent(struct truc_worker *worker, truc_status status)
+{
+    struct settling *settling = &worker->settling;
+
+    hand_clear(&worker->hand);
+    settling->retry_at_ns = 0;
+    while (settling->ready_head != NULL)
+        finish(worker, take_first(&settling->ready_head, &settling->ready_tail), status);
+    settling->ready_count = 0;
+    if (settling->open != NULL)
+        finish(worker, settling->open, status);
+    settling->open = NULL;
+}
+
+void worker_lose(struct truc_worker *worker, truc_status status)
+{
+    while (worker->settling.sent != NULL) {
+        struct settle_batch *batch = worker->settling.sent;
+
+        request_end(&worker->client->requests, &batch->request);
+        unlink_sent(worker, batch);
+        finish(worker, batch, status);
+    }
+    worker_lose_unsent(worker, status);
+}
+
+/* --- what became of it -----------------------------------------------------------------------------------------------------------
+ */
+
+static bool has_serial(const struct settle_batch *batch, uint64_t serial)
+{
+    for (; batch != NULL; batch = batch->next) {
+        if (batch->serial <= serial)
+            return true;
+    }
+    return false;
+}
+
+bool worker_unsettled(const struct truc_worker *worker, uint64_t serial)
+{
+    const struct settling *settling = &worker->settling;
+
+    if (worker->ordered && worker->turn && worker->marks.reached.position > settling->sent_position)
+        return true;
+    return has_serial(settling->open, serial) || has_serial(settling->ready_head, serial) || has_serial(settling->sent, serial) ||
+           has_serial(settling->told_head, serial) || (settling->telling != 0 && settling->telling <= serial);
+}
+
+bool worker_tell(struct truc_worker *worker)
+{
+    struct settling *settling = &worker->settling;
+    truc_client *client = worker->client;
+    truc_settled settled[TOLD_AT_ONCE];
+    struct settle_batch *batch;
+    size_t item = 0, count;
+    uint32_t place = 0;
+
+    if (settling->told_head == NULL)
+        return false;
+    batch = take_first(&settling->told_head, &settling->told_tail);
+    settling->telling = batch->serial;
+    (void)pthread_mutex_unlock(&client->lock);
+    while ((count = settle_batch_tell(batch, &item, &place, settled, TOLD_AT_ONCE)) > 0)
+        worker->on_settled(worker->context, settled, count);
+    settle_batch_destroy(batch);
+    (void)pthread_mutex_lock(&client->lock);
+    settling->telling = 0;
+    (void)pthread_cond_broadcast(&client->changed);
+    return true;
+}
+
+void worker_settling_fini(struct truc_worker *worker)
+{
+    while (worker->settling.told_head != NULL)
+        settle_batch_destroy(take_first(&worker->settling.told_head, &worker->settling.told_tail));
+}
