@@ -74,7 +74,7 @@ json_t *subscription_json(const Truc__V1__SubscriptionInfo *info)
                   info->owner, "pattern", info->pattern, "mode", ordered ? "ordered" : "shared", "paused", info->paused, "key",
                   bytes_json(info->key), "type", bytes_json(info->type), "source", info->source, "headers", headers_json(info),
                   "created_ns", number_json((uint64_t)info->created_ns), "position", number_json(info->position), "head_position",
-                  number_json(info->head_position), "lag_records", number_json(info->lag_records), "acknowledged",
+                  number_json(info->head_position), "lag_positions", number_json(info->lag_positions), "acknowledged",
                   number_json(info->acknowledged), "connected", number_json(info->connected));
 
     return ordered ? object : add_shared(object, info);
