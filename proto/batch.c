@@ -191,7 +191,7 @@ static truc_status check_header(const struct batch_view *view, const char **ret_
 }
 
 /* The prefix: everything declared is held against limits and against what is there. */
-static truc_status parse_prefix(struct bytes encoded, struct batch_view *view, const char **ret_why)
+static truc_status parse_prefix(struct bytes encoded, uint8_t flags, struct batch_view *view, const char **ret_why)
 {
     const uint8_t *in = encoded.data;
 
@@ -203,7 +203,7 @@ static truc_status parse_prefix(struct bytes encoded, struct batch_view *view, c
         return refuse(TRUC_BAD_BATCH, ret_why, "magic: not a batch");
     if (load_u16(in + AT_VERSION) != BATCH_VERSION)
         return refuse(TRUC_UNSUPPORTED, ret_why, "version: not 1");
-    if (in[AT_FLAGS] != 0)
+    if (in[AT_FLAGS] != flags)
         return refuse(TRUC_UNSUPPORTED, ret_why, "flags: reserved");
     if (load_u64(in + AT_RESERVED) != 0)
         return refuse(TRUC_UNSUPPORTED, ret_why, "reserved bytes of the prefix are set");
@@ -222,9 +222,9 @@ static truc_status parse_prefix(struct bytes encoded, struct batch_view *view, c
         return refuse(TRUC_BAD_BATCH, ret_why, "payload: a batch is not empty");
     if (raw_size > BATCH_RAW_BYTES_MAX)
         return refuse(TRUC_BATCH_TOO_LARGE, ret_why, "raw_size: over the limit");
-    if (in[AT_CODEC] == CODEC_NONE && raw_size != stored_size)
+    if (flags == BATCH_FLAG_CUT ? in[AT_CODEC] != CODEC_NONE : in[AT_CODEC] == CODEC_NONE && raw_size != stored_size)
         return refuse(TRUC_BAD_BATCH, ret_why, "raw_size: differs from stored_size without a codec");
-    if (raw_size > RATIO_FREE_BYTES && raw_size > stored_size * BATCH_RATIO_MAX)
+    if (flags == 0 && raw_size > RATIO_FREE_BYTES && raw_size > stored_size * BATCH_RATIO_MAX)
         return refuse(TRUC_BAD_CODEC, ret_why, "raw_size: over 1024 times stored_size");
 
     const uint8_t *body = in + BATCH_PREFIX_BYTES;
@@ -238,10 +238,10 @@ static truc_status parse_prefix(struct bytes encoded, struct batch_view *view, c
     return TRUC_OK;
 }
 
-truc_status batch_parse(struct bytes encoded, struct batch_view *ret_view, const char **ret_why)
+static truc_status parse(struct bytes encoded, uint8_t flags, struct batch_view *ret_view, const char **ret_why)
 {
     struct batch_view view = {0};
-    truc_status status = parse_prefix(encoded, &view, ret_why);
+    truc_status status = parse_prefix(encoded, flags, &view, ret_why);
     if (status == TRUC_OK)
         status = parse_header(&view, ret_why);
     if (status == TRUC_OK)
@@ -249,6 +249,16 @@ truc_status batch_parse(struct bytes encoded, struct batch_view *ret_view, const
     if (status == TRUC_OK)
         *ret_view = view;
     return status;
+}
+
+truc_status batch_parse(struct bytes encoded, struct batch_view *ret_view, const char **ret_why)
+{
+    return parse(encoded, 0, ret_view, ret_why);
+}
+
+truc_status batch_parse_cut(struct bytes encoded, struct batch_view *ret_view, const char **ret_why)
+{
+    return parse(encoded, BATCH_FLAG_CUT, ret_view, ret_why);
 }
 
 /* --- writing ----------------------------------------------------------------------------------------------------------------- */
@@ -314,6 +324,19 @@ void batch_head_write(uint8_t *out, const struct batch_header_fields *fields, en
 }
 
 /* --- payload ------------------------------------------------------------------------------------------------------------------ */
+
+void batch_cut_head_write(uint8_t *out, const struct batch_view *batch, uint32_t stored_size)
+{
+    memset(out, 0, BATCH_PREFIX_BYTES);
+    store_u32(out + AT_MAGIC, BATCH_MAGIC);
+    store_u16(out + AT_VERSION, BATCH_VERSION);
+    out[AT_CODEC] = CODEC_NONE;
+    out[AT_FLAGS] = BATCH_FLAG_CUT;
+    store_u32(out + AT_HEADER_SIZE, (uint32_t)batch->header.size);
+    store_u32(out + AT_STORED_SIZE, stored_size);
+    store_u32(out + AT_RAW_SIZE, batch->raw_size);
+    memcpy(out + BATCH_PREFIX_BYTES, batch->header.data, batch->header.size);
+}
 
 truc_status batch_raw(const struct batch_view *view, uint8_t **scratch, size_t *scratch_capacity, struct bytes *ret_raw)
 {

@@ -19,7 +19,7 @@
 #include "limits.h"
 #include "status.h"
 
-enum { BATCH_PREFIX_BYTES = 64 };
+enum { BATCH_PREFIX_BYTES = 64, BATCH_FLAG_CUT = 1 };
 #define BATCH_MAGIC 0x31425254u /* "TRB1" */
 
 enum evidence { EVIDENCE_UNSPECIFIED = 0, EVIDENCE_RECORD = 1, EVIDENCE_BATCH = 2 };
@@ -47,6 +47,9 @@ struct batch_view {
  * field is set. *ret_why names the field. */
 truc_status batch_parse(struct bytes encoded, struct batch_view *ret_view, const char **ret_why);
 
+/* The same for the batch of a cut entry (proto/cut.h), whose payload is not one of records. */
+truc_status batch_parse_cut(struct bytes encoded, struct batch_view *ret_view, const char **ret_why);
+
 /* The size of the immutable header for these fields, and the header itself, written by hand-laid protobuf (no allocation). */
 struct batch_header_fields {
     struct bytes topic, source, system;
@@ -60,6 +63,9 @@ size_t batch_header_size(const struct batch_header_fields *fields);
 /* Writes prefix and immutable header (BATCH_PREFIX_BYTES + batch_header_size bytes) before a payload of stored_size bytes. */
 void batch_head_write(uint8_t *out, const struct batch_header_fields *fields, enum codec codec, uint32_t stored_size,
                       uint32_t raw_size, const uint8_t seed[SALT_SEED_BYTES]);
+
+/* Prefix and immutable header of a batch as a cut entry has them: the seed is not told. */
+void batch_cut_head_write(uint8_t *out, const struct batch_view *batch, uint32_t stored_size);
 
 /* The raw payload: the stored bytes themselves, or unpacked into *scratch (realloc'd, owned by the caller, *scratch_capacity
  * kept). TRUC_BAD_CODEC, TRUC_NO_MEMORY. */

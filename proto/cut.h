@@ -16,8 +16,6 @@
 #include "digest.h"
 #include "entry.h"
 
-enum { ENTRY_FLAG_CUT = 1, BATCH_FLAG_CUT = 1 };
-
 /* The record digests of one entry, made once for the several parts it is cut into. One thread. */
 struct cutter;
 struct cutter *cutter_create(void); /* NULL when out of memory */
@@ -43,7 +41,10 @@ struct cut_record {
     const uint8_t *salt;
     struct bytes encoded; /* borrowed */
 };
-bool entry_is_cut(const struct entry_view *view);
+static inline bool entry_is_cut(const struct entry_view *view)
+{
+    return view->cut;
+}
 
 /* Everything a receiver can check by itself, as entry_prove: leaf and batch agree, the chosen records and the digests given come
  * to records_root, indexes ascend below the record count, nothing is left over. *records is realloc'd and kept (*capacity) by the

@@ -7,7 +7,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
-enum { TAG_RECORD = 0, TAG_NODE = 2, TAG_CHUNK = 3, TREE_FAN = 16 };
+enum { TAG_RECORD = 0, TAG_NODE = 2, TAG_CHUNK = 3 };
 
 _Static_assert((int)SALT_BYTES == (int)SHA256_SALT_BYTES, "the lanes take the salts as they are");
 
@@ -24,7 +24,7 @@ struct digest_context {
     size_t capacity;        /* records that fit the arrays below */
     uint8_t *salts;         /* capacity x SALT_BYTES */
     uint8_t *digests;       /* capacity x DIGEST_BYTES */
-    uint8_t *nodes;         /* nodes_of(capacity) x DIGEST_BYTES: the next level while the tree is folded */
+    uint8_t *nodes;         /* digest_node_count(capacity) x DIGEST_BYTES: the next level while the tree is folded */
     struct bytes *messages; /* capacity */
 };
 
@@ -109,11 +109,6 @@ static void hash_tagged(struct digest_context *context, uint8_t tag, struct byte
     hash_end(context, ret_digest);
 }
 
-static size_t nodes_of(size_t count)
-{
-    return (count + TREE_FAN - 1) / TREE_FAN;
-}
-
 static bool grow(void *array, size_t size)
 {
     void **at = array;
@@ -129,21 +124,21 @@ static truc_status scratch_reserve(struct digest_context *context, size_t record
         return TRUC_OK;
     context->capacity = 0;
     if (!grow(&context->salts, record_count * SALT_BYTES) || !grow(&context->digests, record_count * DIGEST_BYTES) ||
-        !grow(&context->nodes, nodes_of(record_count) * DIGEST_BYTES) ||
+        !grow(&context->nodes, digest_node_count(record_count) * DIGEST_BYTES) ||
         !grow(&context->messages, record_count * sizeof *context->messages))
         return TRUC_NO_MEMORY;
     context->capacity = record_count;
     return TRUC_OK;
 }
 
-static void make_salts(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], size_t record_count)
+static void make_salts(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], size_t record_count, uint8_t *salts)
 {
     static const uint8_t zero_iv[16];
     int size = (int)(record_count * SALT_BYTES), made = 0;
 
-    memset(context->salts, 0, (size_t)size);
+    memset(salts, 0, (size_t)size);
     must(EVP_EncryptInit_ex2(context->keystream, context->aes, seed, zero_iv, NULL));
-    must(EVP_EncryptUpdate(context->keystream, context->salts, &made, context->salts, size));
+    must(EVP_EncryptUpdate(context->keystream, salts, &made, salts, size));
     must(made == size);
 }
 
@@ -191,9 +186,9 @@ static void hash_all(struct digest_context *context, uint8_t tag, const uint8_t 
 static void fold(struct digest_context *context, size_t count, uint8_t ret_root[DIGEST_BYTES])
 {
     while (count > 1) {
-        size_t nodes = nodes_of(count);
+        size_t nodes = digest_node_count(count);
         for (size_t i = 0; i < nodes; i++) {
-            size_t first = i * TREE_FAN, children = count - first < TREE_FAN ? count - first : TREE_FAN;
+            size_t first = i * DIGEST_FAN, children = count - first < DIGEST_FAN ? count - first : DIGEST_FAN;
             context->messages[i] = bytes_of(context->digests + first * DIGEST_BYTES, children * DIGEST_BYTES);
         }
         hash_all(context, TAG_NODE, NULL, nodes, context->messages, context->nodes);
@@ -203,8 +198,8 @@ static void fold(struct digest_context *context, size_t count, uint8_t ret_root[
     memcpy(ret_root, context->digests, DIGEST_BYTES);
 }
 
-truc_status digest_records_root(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
-                                uint32_t record_count, uint8_t ret_root[DIGEST_BYTES])
+truc_status digest_records(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
+                           uint32_t record_count, struct bytes *records, uint8_t *salts, uint8_t *digests)
 {
     struct reader payload = reader_over(raw_payload);
     struct bytes record;
@@ -213,20 +208,49 @@ truc_status digest_records_root(struct digest_context *context, const uint8_t se
 
     if (record_count == 0 || record_count > BATCH_RECORDS_MAX)
         return TRUC_BAD_BATCH;
-    status = scratch_reserve(context, record_count);
-    if (status != TRUC_OK)
-        return status;
     while (records_next(&payload, &record, &status)) {
         if (count == record_count)
             return TRUC_BAD_BATCH;
-        context->messages[count++] = record;
+        records[count++] = record;
     }
     if (status != TRUC_OK || count != record_count)
         return TRUC_BAD_BATCH;
-    make_salts(context, seed, record_count);
-    hash_all(context, TAG_RECORD, context->salts, count, context->messages, context->digests);
-    fold(context, count, ret_root);
+    make_salts(context, seed, count, salts);
+    hash_all(context, TAG_RECORD, salts, count, records, digests);
     return TRUC_OK;
+}
+
+void digest_record(struct digest_context *context, const uint8_t salt[SALT_BYTES], struct bytes record,
+                   uint8_t ret_digest[DIGEST_BYTES])
+{
+    hash_tagged(context, TAG_RECORD, bytes_of(salt, SALT_BYTES), record, ret_digest);
+}
+
+truc_status digest_nodes(struct digest_context *context, const uint8_t *digests, size_t count, uint8_t *ret_nodes)
+{
+    size_t nodes = digest_node_count(count);
+    truc_status status = scratch_reserve(context, nodes);
+
+    if (status != TRUC_OK)
+        return status;
+    for (size_t i = 0; i < nodes; i++) {
+        size_t first = i * DIGEST_FAN, children = count - first < DIGEST_FAN ? count - first : DIGEST_FAN;
+        context->messages[i] = bytes_of(digests + first * DIGEST_BYTES, children * DIGEST_BYTES);
+    }
+    hash_all(context, TAG_NODE, NULL, nodes, context->messages, ret_nodes);
+    return TRUC_OK;
+}
+
+truc_status digest_records_root(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
+                                uint32_t record_count, uint8_t ret_root[DIGEST_BYTES])
+{
+    truc_status status = record_count == 0 || record_count > BATCH_RECORDS_MAX ? TRUC_BAD_BATCH
+                                                                                : scratch_reserve(context, record_count);
+    if (status == TRUC_OK)
+        status = digest_records(context, seed, raw_payload, record_count, context->messages, context->salts, context->digests);
+    if (status == TRUC_OK)
+        fold(context, record_count, ret_root);
+    return status;
 }
 
 truc_status digest_batch_root(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
@@ -244,7 +268,7 @@ truc_status digest_batch_root(struct digest_context *context, const uint8_t seed
         size_t left = raw_payload.size - at;
         context->messages[i] = bytes_of(raw_payload.data + at, left < CHUNK_BYTES ? left : CHUNK_BYTES);
     }
-    make_salts(context, seed, count);
+    make_salts(context, seed, count, context->salts);
     hash_all(context, TAG_CHUNK, context->salts, count, context->messages, context->digests);
     fold(context, count, ret_root);
     return TRUC_OK;

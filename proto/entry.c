@@ -46,17 +46,18 @@ static uint64_t entry_checksum(const uint8_t *entry, size_t served_size)
 
 static uint8_t *put_padded(uint8_t *out, struct bytes part)
 {
-    if (part.size != 0)
+    if (part.size != 0 && part.data != out) /* a cut batch is laid out in its place */
         memcpy(out, part.data, part.size);
     memset(out + part.size, 0, align8(part.size) - part.size);
     return out + align8(part.size);
 }
 
-void entry_write(uint8_t *out, const struct entry_fields *fields, struct bytes leaf, struct bytes batch, struct bytes directory)
+static void write_entry(uint8_t *out, uint16_t flags, const struct entry_fields *fields, struct bytes leaf, struct bytes batch,
+                        struct bytes directory)
 {
     store_u32(out + AT_ENTRY_SIZE, (uint32_t)entry_size(leaf.size, batch.size, directory.size));
     store_u16(out + AT_VERSION, ENTRY_VERSION);
-    store_u16(out + AT_FLAGS, 0);
+    store_u16(out + AT_FLAGS, flags);
     store_u32(out + AT_TOPIC_ID, fields->topic_id);
     store_u32(out + AT_RECORD_COUNT, fields->record_count);
     store_u64(out + AT_PRODUCER_ID, fields->producer_id);
@@ -73,13 +74,23 @@ void entry_write(uint8_t *out, const struct entry_fields *fields, struct bytes l
     store_u64(out + AT_CHECKSUM, entry_checksum(out, entry_served_size(leaf.size, batch.size)));
 }
 
+void entry_write(uint8_t *out, const struct entry_fields *fields, struct bytes leaf, struct bytes batch, struct bytes directory)
+{
+    write_entry(out, 0, fields, leaf, batch, directory);
+}
+
+void entry_write_cut(uint8_t *out, const struct entry_fields *fields, struct bytes leaf, struct bytes batch)
+{
+    write_entry(out, ENTRY_FLAG_CUT, fields, leaf, batch, bytes_of(NULL, 0));
+}
+
 /* Layout and checksum of an entry of which everything up to the directory is at hand. */
-static truc_status parse_served(struct bytes bytes, struct entry_view *ret_view, size_t *ret_served_size,
+static truc_status parse_served(struct bytes bytes, uint16_t flags_allowed, struct entry_view *ret_view, size_t *ret_served_size,
                                 size_t *ret_directory_size)
 {
     const uint8_t *in = bytes.data;
 
-    if (bytes.size < ENTRY_HEADER_BYTES || load_u16(in + AT_VERSION) != ENTRY_VERSION || load_u16(in + AT_FLAGS) != 0)
+    if (bytes.size < ENTRY_HEADER_BYTES || load_u16(in + AT_VERSION) != ENTRY_VERSION || (load_u16(in + AT_FLAGS) & ~flags_allowed) != 0)
         return TRUC_DAMAGED;
     size_t leaf_bytes = load_u32(in + AT_LEAF_SIZE), batch_bytes = load_u32(in + AT_BATCH_SIZE);
     size_t directory_bytes = load_u32(in + AT_DIRECTORY_SIZE);
@@ -93,6 +104,7 @@ static truc_status parse_served(struct bytes bytes, struct entry_view *ret_view,
 
     *ret_view = (struct entry_view){
         .entry_size = load_u32(in + AT_ENTRY_SIZE),
+        .cut = (load_u16(in + AT_FLAGS) & ENTRY_FLAG_CUT) != 0,
         .fields = {.topic_id = load_u32(in + AT_TOPIC_ID),
                    .record_count = load_u32(in + AT_RECORD_COUNT),
                    .epoch = load_u32(in + AT_EPOCH),
@@ -111,7 +123,7 @@ truc_status entry_parse(struct bytes bytes, struct entry_view *ret_view)
 {
     struct entry_view view;
     size_t served_size, directory_bytes;
-    truc_status status = parse_served(bytes, &view, &served_size, &directory_bytes);
+    truc_status status = parse_served(bytes, 0, &view, &served_size, &directory_bytes);
 
     if (status != TRUC_OK)
         return status;
@@ -143,7 +155,7 @@ bool entry_served_next(struct reader *payload, struct entry_view *ret_view, truc
         *ret_status = payload->failed ? TRUC_DAMAGED : TRUC_OK;
         return false;
     }
-    truc_status status = parse_served(bytes_of(payload->at, reader_left(payload)), ret_view, &served_size, &directory_bytes);
+    truc_status status = parse_served(bytes_of(payload->at, reader_left(payload)), ENTRY_FLAG_CUT, ret_view, &served_size, &directory_bytes);
     if (status != TRUC_OK)
         payload->failed = true;
     else
@@ -159,11 +171,11 @@ static truc_status refuse(truc_status status, const char **ret_why, const char *
     return status;
 }
 
-/* Entry header, leaf and batch tell the same story. */
-static truc_status check_agreement(const struct entry_view *view, const struct leaf *leaf, const struct batch_view *batch,
-                                   const char **ret_why)
+truc_status entry_check_agreement(struct digest_context *context, const struct entry_view *view, const struct leaf *leaf,
+                                  const struct batch_view *batch, const char **ret_why)
 {
     static const uint8_t no_signature[DIGEST_BYTES];
+    uint8_t digest[DIGEST_BYTES];
 
     if (!bytes_equal(leaf->topic, batch->topic))
         return refuse(TRUC_DAMAGED, ret_why, "leaf and batch name different topics");
@@ -178,6 +190,9 @@ static truc_status check_agreement(const struct entry_view *view, const struct l
         return refuse(TRUC_DAMAGED, ret_why, "leaf and batch have different evidence levels");
     if (memcmp(leaf->signature_digest, no_signature, DIGEST_BYTES) != 0)
         return refuse(TRUC_DIGEST_MISMATCH, ret_why, "the leaf has a signature's digest, the batch no signature");
+    digest_header(context, batch->header, digest);
+    if (memcmp(digest, leaf->header_digest, DIGEST_BYTES) != 0)
+        return refuse(TRUC_DIGEST_MISMATCH, ret_why, "the batch's header does not match the leaf");
     return TRUC_OK;
 }
 
@@ -190,16 +205,15 @@ truc_status entry_prove(struct digest_context *context, const struct entry_view 
     struct bytes raw;
     uint8_t digest[DIGEST_BYTES];
 
+    if (view->cut)
+        return refuse(TRUC_DAMAGED, ret_why, "only a part of the entry is there");
     if (leaf_parse(view->leaf, &leaf) != TRUC_OK)
         return refuse(TRUC_DAMAGED, ret_why, "the leaf is malformed");
     if (batch_parse(view->batch, &batch, ret_why) != TRUC_OK)
         return TRUC_DAMAGED;
-    truc_status status = check_agreement(view, &leaf, &batch, ret_why);
+    truc_status status = entry_check_agreement(context, view, &leaf, &batch, ret_why);
     if (status != TRUC_OK)
         return status;
-    digest_header(context, batch.header, digest);
-    if (memcmp(digest, leaf.header_digest, DIGEST_BYTES) != 0)
-        return refuse(TRUC_DIGEST_MISMATCH, ret_why, "the batch's header does not match the leaf");
 
     status = batch_raw(&batch, scratch, scratch_capacity, &raw);
     if (status == TRUC_OK)

@@ -1,7 +1,7 @@
 /* entry.h: a batch as the log holds it and as readers get it. Layer: proto. docs/format.md "Entry".
  *
  *    0 u32 entry size: all of it, directory included     32 u64 first sequence
- *    4 u16 version = 1   6 u16 flags = 0 (bit 0, cut, reserved)
+ *    4 u16 version = 1   6 u16 flags (bit 0: cut, only in what is served)
  *    8 u32 topic id                                      40 u32 batch size
  *   12 u32 record count                                  44 u32 directory size
  *   16 u64 producer id                                   48 u64 directory checksum
@@ -15,7 +15,7 @@
 #include "batch.h"
 #include "leaf.h"
 
-enum { ENTRY_HEADER_BYTES = 64 };
+enum { ENTRY_HEADER_BYTES = 64, ENTRY_FLAG_CUT = 1 };
 
 struct entry_fields {
     uint32_t topic_id, record_count, epoch;
@@ -24,6 +24,7 @@ struct entry_fields {
 
 struct entry_view {
     uint32_t entry_size; /* with directory */
+    bool cut; /* proto/cut.h; only in what a reader gets */
     struct entry_fields fields;
     struct bytes leaf, batch; /* borrowed */
     struct bytes directory;   /* empty in what a reader gets */
@@ -37,6 +38,9 @@ size_t entry_served_size(size_t leaf_size, size_t batch_size);
 
 /* Lays an entry out at `out` (8-aligned, entry_size bytes), with both checksums: the one copy of the path. */
 void entry_write(uint8_t *out, const struct entry_fields *fields, struct bytes leaf, struct bytes batch, struct bytes directory);
+
+/* The same for a cut entry (proto/cut.h), which has no directory and is served only. */
+void entry_write_cut(uint8_t *out, const struct entry_fields *fields, struct bytes leaf, struct bytes batch);
 
 /* Parses a stored entry that begins at `bytes` (which may be longer); checks layout and the entry's checksum, not the
  * directory's. TRUC_DAMAGED. */
@@ -53,5 +57,10 @@ bool entry_served_next(struct reader *payload, struct entry_view *ret_view, truc
 truc_status entry_prove(struct digest_context *context, const struct entry_view *view, struct leaf *ret_leaf,
                         struct batch_view *ret_batch, uint8_t **scratch, size_t *scratch_capacity, struct bytes *ret_raw,
                         const char **ret_why);
+
+/* Entry header, leaf and batch tell the same story, and the batch's header is the one in the leaf: what entry_prove checks before it
+ * looks at records. TRUC_DAMAGED, TRUC_DIGEST_MISMATCH. */
+truc_status entry_check_agreement(struct digest_context *context, const struct entry_view *view, const struct leaf *leaf,
+                                  const struct batch_view *batch, const char **ret_why);
 
 #endif
