@@ -319,14 +319,14 @@ bool filter_header_next(struct reader *headers, struct bytes *ret_name, struct b
     return true;
 }
 
-static bool headers_are_good(struct bytes headers)
+bool filter_headers_check(struct bytes headers)
 {
     struct reader reader = reader_over(headers);
     struct bytes name, value;
     while (filter_header_next(&reader, &name, &value)) {
         /* only its form is looked at */
     }
-    return !reader.failed;
+    return !reader.failed && headers.size <= SUBSCRIPTION_HEADERS_BYTES_MAX;
 }
 
 static bool source_is_good(struct bytes source)
@@ -347,7 +347,7 @@ static bool subscription_is_good(const struct subscription_row *row)
     return row->subscription_id != 0 && (shared || row->mode == SUBSCRIPTION_ORDERED) && one_token &&
            (shared || (row->ack_wait_ms == 0 && row->attempts_max == 0 && row->in_flight_max == 0 && row->backoff_count == 0)) &&
            agency_check(row->owner, NULL) == TRUC_OK && pattern_check(row->pattern, NULL) == TRUC_OK &&
-           source_is_good(row->source) && headers_are_good(row->headers);
+           source_is_good(row->source) && filter_headers_check(row->headers);
 }
 
 static bool take_subscription(struct reader *body, struct subscription_row *ret_row)
@@ -378,7 +378,7 @@ static bool take_subscription(struct reader *body, struct subscription_row *ret_
         *texts[i] = reader_take(body, sizes[i]);
     }
     ret_row->headers = reader_take(body, headers_size);
-    return !body->failed && paused <= 1 && headers_size <= SUBSCRIPTION_HEADERS_BYTES_MAX && subscription_is_good(ret_row);
+    return !body->failed && paused <= 1 && subscription_is_good(ret_row);
 }
 
 static struct place take_place(struct reader *body, uint32_t index_max)

@@ -122,6 +122,8 @@ bool delta_next(struct reader *deltas, struct delta *ret_delta, truc_status *ret
 /* The next pair of a subscription's filter of headers. False at the end, or with headers->failed: a zero byte is missing, or a name
  * is empty. */
 bool filter_header_next(struct reader *headers, struct bytes *ret_name, struct bytes *ret_value);
+/* Whether they are pairs to the end, within SUBSCRIPTION_HEADERS_BYTES_MAX. */
+bool filter_headers_check(struct bytes headers);
 
 /* --- rows: what deltas and entries add up to ---------------------------------------------------------------------------- */
 

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "proto/directory.h"
-#include "proto/record.h"
 
 #define KIT_CHECK(condition)                                                                                                       \
     do {                                                                                                                           \
@@ -121,32 +120,45 @@ uint32_t maker_topic(struct maker *maker, const char *name)
             return i;
         }
     }
+    return maker_new_topic(maker, name, EVIDENCE_RECORD);
+}
+
+uint32_t maker_new_topic(struct maker *maker, const char *name, enum evidence evidence)
+{
     KIT_CHECK(maker->topic_count < KIT_TOPICS_MAX);
     struct kit_topic *topic = &maker->topics[maker->topic_count++];
     (void)snprintf(topic->name, sizeof topic->name, "%s", name);
+    topic->evidence = evidence;
     struct delta delta = {
         .kind = DELTA_TOPIC,
-        .topic = {.topic_id = maker->topic_count, .evidence = EVIDENCE_RECORD, .name = bytes_of_text(topic->name)}};
+        .topic = {.topic_id = maker->topic_count, .evidence = (uint8_t)evidence, .name = bytes_of_text(topic->name)}};
     maker_delta(maker, &delta);
     return maker->topic_count;
 }
 
 /* Records one after the other in the payload's form. */
-static uint8_t *make_payload(uint32_t record_count, size_t data_bytes, const char *key, int64_t event_ns, uint64_t first_id,
-                             size_t *ret_size)
+static uint8_t *make_payload(const struct kit_batch *batch, uint64_t first_id, size_t *ret_size)
 {
-    uint8_t *data = malloc(data_bytes + 1), *payload = malloc((size_t)record_count * (data_bytes + 256) + 1), *p = payload;
+    enum { RECORD_ROOM = 2048 }; /* beside the data */
+    size_t data_bytes = batch->data_bytes;
+    uint8_t *data = malloc(data_bytes + 1), *payload = malloc((size_t)batch->record_count * (data_bytes + RECORD_ROOM) + 1);
+    uint8_t *p = payload;
     KIT_CHECK(data != NULL && payload != NULL);
     for (size_t i = 0; i < data_bytes; i++) {
         data[i] = (uint8_t)(i * 31 + first_id);
     }
-    for (uint32_t i = 0; i < record_count; i++) {
+    for (uint32_t i = 0; i < batch->record_count; i++) {
         char id[24];
         int id_size = snprintf(id, sizeof id, "%016" PRIx64, first_id + i);
-        struct record_view record = {.id = bytes_of(id, (size_t)id_size), .data = bytes_of(data, data_bytes), .time_ns = event_ns};
-        record.key = key != NULL ? bytes_of_text(key) : record.key;
-        p = varint_put(p, record_encoded_size(&record, NULL, 0));
-        p = record_encode(&record, NULL, 0, p);
+        struct record_header headers[KIT_HEADERS_MAX];
+        struct record_view record = {
+            .id = bytes_of(id, (size_t)id_size), .data = bytes_of(data, data_bytes), .time_ns = batch->event_ns};
+        record.key = batch->key != NULL ? bytes_of_text(batch->key) : record.key;
+        size_t header_count = batch->vary != NULL ? batch->vary(batch->context, i, &record, headers) : 0;
+        size_t size = record_encoded_size(&record, headers, header_count);
+        KIT_CHECK(size < data_bytes + RECORD_ROOM - 10);
+        p = varint_put(p, size);
+        p = record_encode(&record, headers, header_count, p);
     }
     free(data);
     *ret_size = (size_t)(p - payload);
@@ -163,23 +175,28 @@ static void own(struct maker *maker, uint8_t *buffer)
     maker->owned[maker->owned_count++] = buffer;
 }
 
-static struct bytes make_batch(struct maker *maker, const struct batch_header_fields *fields, struct bytes payload)
+static struct bytes make_batch(struct maker *maker, const struct batch_header_fields *fields, enum codec codec,
+                               struct bytes payload)
 {
     uint8_t seed[SALT_SEED_BYTES] = {7};
     store_u64(seed + 8, fields->first_sequence);
-    size_t head = BATCH_PREFIX_BYTES + batch_header_size(fields);
-    uint8_t *batch = malloc(head + payload.size);
+    size_t head = BATCH_PREFIX_BYTES + batch_header_size(fields), stored = payload.size;
+    uint8_t *batch = malloc(head + codec_bound(codec, payload.size));
     KIT_CHECK(batch != NULL);
-    batch_head_write(batch, fields, CODEC_NONE, (uint32_t)payload.size, (uint32_t)payload.size, seed);
-    memcpy(batch + head, payload.data, payload.size);
+    if (codec == CODEC_NONE) {
+        memcpy(batch + head, payload.data, payload.size);
+    } else {
+        KIT_CHECK(codec_pack(codec, payload, batch + head, codec_bound(codec, payload.size), &stored) == TRUC_OK);
+    }
+    batch_head_write(batch, fields, codec, (uint32_t)stored, (uint32_t)payload.size, seed);
     own(maker, batch);
-    return bytes_of(batch, head + payload.size);
+    return bytes_of(batch, head + stored);
 }
 
 static void make_leaf(struct maker *maker, struct log_append *append, struct kit_topic *topic, const struct batch_view *batch,
                       struct bytes raw)
 {
-    struct leaf leaf = {.evidence = EVIDENCE_RECORD,
+    struct leaf leaf = {.evidence = (uint8_t)topic->evidence,
                         .record_count = append->fields.record_count,
                         .position = append->position,
                         .base_offset = append->base_offset,
@@ -187,7 +204,7 @@ static void make_leaf(struct maker *maker, struct log_append *append, struct kit
                         .topic = bytes_of_text(topic->name)};
     memcpy(leaf.log_id, log_identity(maker->log)->log_id, LOG_ID_BYTES);
     digest_header(maker->digests, batch->header, leaf.header_digest);
-    KIT_CHECK(batch_root(maker->digests, batch, EVIDENCE_RECORD, raw, leaf.records_root) == TRUC_OK);
+    KIT_CHECK(batch_root(maker->digests, batch, topic->evidence, raw, leaf.records_root) == TRUC_OK);
     if (topic->has_leaf) {
         memcpy(leaf.previous, topic->last_leaf, DIGEST_BYTES);
     }
@@ -203,14 +220,20 @@ static void make_leaf(struct maker *maker, struct log_append *append, struct kit
 
 void maker_add(struct maker *maker, uint32_t topic_id, uint32_t record_count, size_t data_bytes, const char *key, int64_t event_ns)
 {
+    struct kit_batch batch = {.record_count = record_count, .data_bytes = data_bytes, .key = key, .event_ns = event_ns};
+    maker_add_batch(maker, topic_id, &batch);
+}
+
+void maker_add_batch(struct maker *maker, uint32_t topic_id, const struct kit_batch *made)
+{
     struct kit_topic *topic = &maker->topics[topic_id - 1];
+    uint32_t record_count = made->record_count;
     size_t payload_size, capacity = 0;
-    uint8_t *payload =
-        make_payload(record_count, data_bytes, key, event_ns, (uint64_t)topic_id << 40 | topic->next_offset, &payload_size);
+    uint8_t *payload = make_payload(made, (uint64_t)topic_id << 40 | topic->next_offset, &payload_size);
     struct batch_header_fields fields = {.topic = bytes_of_text(topic->name),
                                          .source = bytes_of_text("H26.16"),
-                                         .system = bytes_of_text("portal"),
-                                         .evidence = EVIDENCE_RECORD,
+                                         .system = bytes_of_text(made->system != NULL ? made->system : "portal"),
+                                         .evidence = topic->evidence,
                                          .producer_id = maker->producer_id,
                                          .epoch = 1,
                                          .first_sequence = topic->next_sequence,
@@ -219,7 +242,7 @@ void maker_add(struct maker *maker, uint32_t topic_id, uint32_t record_count, si
                                 .position = maker->position++,
                                 .base_offset = topic->next_offset,
                                 .append_time_ns = ++maker->clock_ns};
-    append.batch = make_batch(maker, &fields, bytes_of(payload, payload_size));
+    append.batch = make_batch(maker, &fields, made->codec, bytes_of(payload, payload_size));
     struct batch_view batch;
     const char *why;
     KIT_CHECK(batch_parse(append.batch, &batch, &why) == TRUC_OK);

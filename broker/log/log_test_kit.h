@@ -6,6 +6,7 @@
 #define TRUC_LOG_TEST_KIT_H
 
 #include "broker/log/engine.h"
+#include "proto/record.h"
 
 enum { KIT_TOPICS_MAX = 200000 };
 
@@ -14,6 +15,21 @@ struct kit_topic {
     uint64_t next_offset, next_sequence;
     uint8_t last_leaf[DIGEST_BYTES];
     bool has_leaf;
+    enum evidence evidence;
+};
+
+/* Records of a batch to be. */
+enum { KIT_HEADERS_MAX = 4 };
+struct kit_batch {
+    uint32_t record_count;
+    size_t data_bytes;
+    const char *key; /* NULL: none */
+    int64_t event_ns;
+    enum codec codec;
+    const char *system; /* of the source; NULL: portal */
+    /* Changes a record; headers are written to the array, their count returned. May be NULL. */
+    size_t (*vary)(void *context, uint32_t index, struct record_view *record, struct record_header *headers);
+    void *context;
 };
 
 struct maker {
@@ -49,8 +65,11 @@ void maker_reopen(struct maker *maker, struct log *log);
 
 /* The topic's number (its id), made at first use. */
 uint32_t maker_topic(struct maker *maker, const char *name);
+/* The same, of a topic that is new. */
+uint32_t maker_new_topic(struct maker *maker, const char *name, enum evidence evidence);
 /* Adds an entry of so many records of so many bytes of data; key and type may be NULL. */
 void maker_add(struct maker *maker, uint32_t topic, uint32_t record_count, size_t data_bytes, const char *key, int64_t event_ns);
+void maker_add_batch(struct maker *maker, uint32_t topic, const struct kit_batch *batch);
 void maker_delta(struct maker *maker, const struct delta *delta);
 /* Commits what was added as one block. */
 struct log_head maker_commit(struct maker *maker);

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "proto/directory.h"
 #include "proto/topic.h"
 
 enum { MATCH_STEP = 1024 }; /* topics looked at under one hold of the lock */
@@ -30,8 +29,10 @@ truc_status matcher_init(struct matcher *matcher, struct log *log, const struct 
     const uint8_t *secret = log->identity.hash_secret;
     matcher->key_hash = filter->key.size > 0 ? directory_hash(secret, filter->key) : 0;
     matcher->type_hash = filter->type.size > 0 ? directory_hash(secret, filter->type) : 0;
-    matcher->picky = matcher->key_hash != 0 || matcher->type_hash != 0 || filter->event_since_ns != 0 ||
-                     filter->event_until_ns != 0 || matcher->agency.size > 0 || matcher->system.size > 0;
+    matcher->picky_source = matcher->agency.size > 0 || matcher->system.size > 0;
+    matcher->picky_record =
+        matcher->key_hash != 0 || matcher->type_hash != 0 || filter->event_since_ns != 0 || filter->event_until_ns != 0;
+    matcher->picky = matcher->picky_source || matcher->picky_record;
     return TRUC_OK;
 }
 
@@ -94,41 +95,53 @@ truc_status matcher_update(struct matcher *matcher)
     return TRUC_OK;
 }
 
-/* Whether one record at least fits by key, type and time at once. */
-static bool any_record(const struct matcher *matcher, const struct directory_view *directory)
+bool matcher_record(const struct matcher *matcher, const struct directory_view *directory, uint32_t index)
 {
-    for (uint32_t i = 0; i < directory->record_count; i++) {
-        int64_t time_ns = (int64_t)directory_at(directory, DIRECTORY_TIME, i);
-        if ((matcher->key_hash == 0 || directory_at(directory, DIRECTORY_KEY, i) == matcher->key_hash) &&
-            (matcher->type_hash == 0 || directory_at(directory, DIRECTORY_TYPE, i) == matcher->type_hash) &&
-            (matcher->event_since_ns == 0 || time_ns >= matcher->event_since_ns) &&
-            (matcher->event_until_ns == 0 || time_ns < matcher->event_until_ns)) {
-            return true;
-        }
+    int64_t time_ns = (int64_t)directory_at(directory, DIRECTORY_TIME, index);
+    return (matcher->key_hash == 0 || directory_at(directory, DIRECTORY_KEY, index) == matcher->key_hash) &&
+           (matcher->type_hash == 0 || directory_at(directory, DIRECTORY_TYPE, index) == matcher->type_hash) &&
+           (matcher->event_since_ns == 0 || time_ns >= matcher->event_since_ns) &&
+           (matcher->event_until_ns == 0 || time_ns < matcher->event_until_ns);
+}
+
+bool matcher_source(const struct matcher *matcher, const struct batch_view *batch)
+{
+    return (matcher->agency.size == 0 || bytes_equal(matcher->agency, batch->source)) &&
+           (matcher->system.size == 0 || bytes_equal(matcher->system, batch->system));
+}
+
+truc_status matcher_directory(const struct entry_view *entry, struct directory_view *ret_directory)
+{
+    struct directory_view directory;
+    if (entry_directory_check(entry) != TRUC_OK || directory_parse(entry->directory, &directory) != TRUC_OK ||
+        directory.record_count != entry->fields.record_count) {
+        return TRUC_DAMAGED;
     }
-    return false;
+    *ret_directory = directory;
+    return TRUC_OK;
 }
 
 truc_status matcher_entry(const struct matcher *matcher, const struct entry_view *entry, bool *ret_wanted)
 {
     bool wanted = true;
-    if (matcher->agency.size > 0 || matcher->system.size > 0) {
+    if (matcher->picky_source) {
         struct batch_view batch;
         const char *why;
         if (batch_parse(entry->batch, &batch, &why) != TRUC_OK) {
             return TRUC_DAMAGED;
         }
-        wanted = (matcher->agency.size == 0 || bytes_equal(matcher->agency, batch.source)) &&
-                 (matcher->system.size == 0 || bytes_equal(matcher->system, batch.system));
+        wanted = matcher_source(matcher, &batch);
     }
-    if (wanted &&
-        (matcher->key_hash != 0 || matcher->type_hash != 0 || matcher->event_since_ns != 0 || matcher->event_until_ns != 0)) {
+    if (wanted && matcher->picky_record) {
         struct directory_view directory;
-        if (entry_directory_check(entry) != TRUC_OK || directory_parse(entry->directory, &directory) != TRUC_OK ||
-            directory.record_count != entry->fields.record_count) {
-            return TRUC_DAMAGED;
+        truc_status status = matcher_directory(entry, &directory);
+        if (status != TRUC_OK) {
+            return status;
         }
-        wanted = any_record(matcher, &directory);
+        wanted = false;
+        for (uint32_t i = 0; !wanted && i < directory.record_count; i++) { /* key, type and time of one record at once */
+            wanted = matcher_record(matcher, &directory, i);
+        }
     }
     *ret_wanted = wanted;
     return TRUC_OK;

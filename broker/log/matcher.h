@@ -4,6 +4,7 @@
 #define TRUC_LOG_MATCHER_H
 
 #include "broker/log/feed.h"
+#include "proto/directory.h"
 
 struct matcher {
     struct log *log;
@@ -17,7 +18,8 @@ struct matcher {
     uint64_t *bitmap;              /* by id */
     size_t bitmap_words;
     /* entries */
-    bool picky;                   /* anything below is set */
+    bool picky; /* anything below is set: */
+    bool picky_source, picky_record;
     uint64_t key_hash, type_hash; /* 0: any */
     int64_t event_since_ns, event_until_ns;
     uint8_t agency_bytes[AGENCY_BYTES_MAX], system_bytes[SYSTEM_BYTES_MAX];
@@ -35,6 +37,13 @@ static inline bool matcher_topic(const struct matcher *matcher, uint32_t topic_i
 {
     return topic_id / 64 < matcher->bitmap_words && (matcher->bitmap[topic_id / 64] >> (topic_id % 64) & 1) != 0;
 }
+
+/* Whether one record fits by key, type and time, as the directory has them. */
+bool matcher_record(const struct matcher *matcher, const struct directory_view *directory, uint32_t index);
+/* Whether a batch comes from the source that is wanted. */
+bool matcher_source(const struct matcher *matcher, const struct batch_view *batch);
+/* The directory of an entry, checked. TRUC_DAMAGED. */
+truc_status matcher_directory(const struct entry_view *entry, struct directory_view *ret_directory);
 
 /* Whether an entry of a matching topic is wanted. TRUC_DAMAGED when that cannot be told. */
 truc_status matcher_entry(const struct matcher *matcher, const struct entry_view *entry, bool *ret_wanted);

@@ -5,7 +5,7 @@
 
 #include "broker/log/engine.h"
 
-/* --- which: the directory tells, and where a hash is not enough the record itself ------------------------------------------------- */
+/* --- which: the directory tells, and where a hash is not enough the record itself ------------------------------------------- */
 
 struct log_scanner; /* what it knows of topics, and where it stands; holds no transaction between calls */
 
@@ -20,7 +20,7 @@ struct log_scan_record {
     uint64_t key;   /* hash, 0: none */
 };
 
-/* TRUC_BAD_PATTERN, TRUC_NO_MEMORY. */
+/* TRUC_BAD_PATTERN, TRUC_BAD_SOURCE, TRUC_INVALID_ARGUMENT (key, type or headers are too long or malformed), TRUC_NO_MEMORY. */
 truc_status log_scanner_create(struct log *log, const struct log_scan_filter *filter, struct log_scanner **ret_scanner);
 void log_scanner_destroy(struct log_scanner *scanner); /* NULL is allowed */
 
@@ -38,13 +38,14 @@ struct log_scan {
     uint64_t damaged_at; /* and the position of the first one */
 };
 
-/* Looks on until records_max are found, `until` is reached, or some 64 MiB were looked at. A damaged entry is passed over, and counted;
- * its records are nobody's. TRUC_IO, TRUC_NO_MEMORY. */
+/* Looks on until records_max are found, `until` is reached, or some 64 MiB were looked at. A damaged entry is passed over, and
+ * counted; its records are nobody's. Payloads are looked at only where a filter needs it: a damaged one that was not is found by
+ * log_fetch. TRUC_IO, TRUC_NO_MEMORY; also on TRUC_OK `why` tells of damage that was passed over, else it is empty. */
 truc_status log_scan(struct log_scanner *scanner, struct log_scan *scan, char *why);
 
 /* --- those alone -------------------------------------------------------------------------------------------------------------- */
 
-struct log_fetcher; /* scratch for cutting: the digests of the entry it cut last are kept */
+struct log_fetcher;                                      /* scratch for cutting: the digests of the entry it cut last are kept */
 struct log_fetcher *log_fetcher_create(struct log *log); /* NULL when out of memory */
 void log_fetcher_destroy(struct log_fetcher *fetcher);   /* NULL is allowed */
 
