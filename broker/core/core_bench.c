@@ -1,4 +1,5 @@
-/* core_bench.c: what the core costs per batch, publish and answer, and in memory. Not a test: `core_bench [BATCHES]`.
+/* core_bench.c: what the core costs per batch, publish and answer, and in memory; and what dividing work costs per record. Not a
+ * test: `core_bench [BATCHES]`.
  *
  * CPU time, so that other loads on the machine disturb little. A step is given one batch or 16; a commit follows every 16 (one
  * topic) or 64. Includes the hash of the leaf. */
@@ -8,6 +9,7 @@
 #include <time.h>
 
 #include "broker/core/core.h"
+#include "broker/core/share.h"
 #include "broker/core/table.h"
 #include "truc/v1/wire.pb-c.h"
 
@@ -152,12 +154,135 @@ static void end(struct bench *bench)
     free(bench->sequences);
 }
 
+/* --- a shared subscription: scan, grant, acknowledge, save -----------------------------------------------------------------------
+ */
+
+enum { SHARE_RECORDS = 2000000, SHARE_OCTAVES = 17, SHARE_WORKERS = 16, SHARE_CREDIT = 256 };
+
+static bool put_away(void *context, const struct delta *delta)
+{
+    uint8_t bytes[DELTA_BYTES_MAX];
+
+    *(uint64_t *)context += delta_write(bytes, delta);
+    return true;
+}
+
+/* A key by Zipf's law, the k-th about 1/k as often as the first: even in its logarithm. */
+static uint64_t zipf_key(uint64_t i)
+{
+    uint64_t x = table_mix(i), octave = UINT64_C(1) << x % SHARE_OCTAVES;
+
+    return table_mix(octave + (x >> 20) % octave);
+}
+
+/* What the log would answer: records i of [from, until) with one of the keys. */
+static size_t found_in(const struct share_scan *scan, const struct share_record *records, struct share_record *found)
+{
+    size_t count = 0;
+
+    for (uint64_t at = scan->from.position; at < scan->until.position && count < scan->records_max; at++) {
+        size_t low = 0, high = scan->key_count;
+
+        while (low < high) {
+            size_t middle = low + (high - low) / 2;
+
+            if (scan->keys[middle] < records[at].key)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        if (low < scan->key_count && scan->keys[low] == records[at].key)
+            found[count++] = records[at];
+    }
+    return count;
+}
+
+struct share_bench {
+    struct share *share;
+    struct share_record *records, found[4096];
+    uint64_t settled, saved_bytes, searches;
+    int64_t outside_ns; /* the fake log's own time */
+    int64_t now_ns;
+    struct share_lease leases[SHARE_WORKERS][GRANT_RECORDS_MAX]; /* given out in the last round */
+    uint64_t workers[SHARE_WORKERS];
+    size_t counts[SHARE_WORKERS];
+};
+
+static void share_look(struct share_bench *bench)
+{
+    struct share_scan scan;
+
+    while (share_next_search(bench->share, &scan)) {
+        int64_t begun = clock_ns();
+        size_t count = found_in(&scan, bench->records, bench->found);
+        struct place next = scan.until;
+
+        if (count == scan.records_max)
+            next = (struct place){bench->found[count - 1].place.position + 1, 0};
+        bench->searches++;
+        bench->outside_ns += clock_ns() - begun;
+        if (!share_found(bench->share, bench->found, count, next))
+            exit(1);
+    }
+    while (share_scan_place(bench->share).position < SHARE_RECORDS && share_next_scan(bench->share, &scan)) {
+        uint64_t left = SHARE_RECORDS - scan.from.position, count = left < scan.records_max ? left : scan.records_max;
+
+        if (!share_scanned(bench->share, bench->records + scan.from.position, count, (struct place){scan.from.position + count, 0}))
+            exit(1);
+    }
+}
+
+/* What was given out in the last round is acknowledged, so every record is in somebody's hands during a save. */
+static void share_round(struct share_bench *bench)
+{
+    for (size_t i = 0; i < SHARE_WORKERS; i++) {
+        for (size_t j = 0; j < bench->counts[i]; j++)
+            (void)share_settle(bench->share, bench->workers[i], bench->leases[i][j].lease, SHARE_ACK, 0, bench->now_ns);
+        if (bench->counts[i] > 0)
+            share_credit(bench->share, bench->workers[i], (uint32_t)bench->counts[i]);
+        bench->settled += bench->counts[i];
+    }
+    share_look(bench);
+    for (size_t i = 0; i < SHARE_WORKERS; i++)
+        bench->counts[i] = share_grant(bench->share, bench->now_ns, bench->leases[i], GRANT_RECORDS_MAX, &bench->workers[i]);
+    bench->now_ns += 1000000;
+    share_tick(bench->share, bench->now_ns);
+    if (!share_save(bench->share, 1, put_away, &bench->saved_bytes))
+        exit(1);
+}
+
+static void share_run(bool keyed, const char *what)
+{
+    struct share_config config = {.ack_wait_ns = INT64_C(30000000000), .in_flight_max = 10000, .lanes_max = 100000};
+    struct share_bench bench = {.records = calloc(SHARE_RECORDS, sizeof(struct share_record))};
+    int64_t begun, took;
+
+    if (!bench.records || share_create(&config, (struct place){0, 0}, &bench.share) != TRUC_OK)
+        exit(1);
+    for (uint64_t i = 0; i < SHARE_RECORDS; i++)
+        bench.records[i] = (struct share_record){{i, 0}, 128, keyed ? zipf_key(i) : 0};
+    for (uint64_t i = 1; i <= SHARE_WORKERS; i++) {
+        if (!share_join(bench.share, i, SHARE_CREDIT))
+            exit(1);
+    }
+    begun = clock_ns();
+    while (bench.settled < SHARE_RECORDS)
+        share_round(&bench);
+    took = clock_ns() - begun - bench.outside_ns;
+    printf("%-46s %8.0f ns a record; %.0f bytes of deltas, %.4f searches a record\n", what, (double)took / SHARE_RECORDS,
+           (double)bench.saved_bytes / SHARE_RECORDS, (double)bench.searches / SHARE_RECORDS);
+    share_destroy(bench.share);
+    free(bench.records);
+}
+
 int main(int argc, char **argv)
 {
     uint64_t batches = argc > 1 ? strtoull(argv[1], NULL, 10) : BATCHES_DEFAULT;
     struct mallinfo2 before, after;
     struct bench bench;
 
+    share_run(false, "shared, no keys: scan, grant, ack, save:");
+    share_run(true, "shared, keys by Zipf's law:");
     begin(&bench, 1);
     run(&bench, batches, 1, "1 topic, one batch a step:");
     run(&bench, batches, 16, "1 topic, 16 batches a step:");

@@ -1,0 +1,438 @@
+/* A simulation from a seed: a log of keyed records that grows, workers that acknowledge, refuse, reject, return, extend, hang and
+ * leave, time that jumps, a log that answers late, partly or not at all, memory that runs out, saves that become durable later or
+ * partly, crashes. What must hold stands in share_test_model.h; in the end every record is acknowledged or dead, once.
+ *
+ *     share_simulation_test [--seeds N] [--first S]   without them: as many seeds as fit into some seconds */
+#include "share_test_model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "broker/core/table.h"
+
+enum { STEPS = 1500, SEEDS_MAX = 400, SECONDS_MAX = 15, MILLISECOND_NS = 1000000 };
+
+static struct model model;
+static struct share *share;
+static struct share_scan scan, search;
+static bool scanning, searching;
+static uint64_t random_state, next_worker, seed;
+static uint32_t skew, patience; /* how uneven keys are; how rarely records are refused */
+
+/* --- memory that runs out ------------------------------------------------------------------------------------------------------ */
+
+static enum { MEMORY_PLENTY, MEMORY_SCARCE, MEMORY_FORBIDDEN } memory; /* forbidden: this call may not need any */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+
+static uint64_t draw(uint64_t below)
+{
+    return table_mix(random_state++) % below;
+}
+
+static bool fails(void)
+{
+    if (memory == MEMORY_FORBIDDEN)
+        abort();
+    return memory == MEMORY_SCARCE && draw(4) == 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    return fails() ? NULL : __real_realloc(old, size);
+}
+
+/* --- the log ------------------------------------------------------------------------------------------------------------------- */
+
+static void grow(void)
+{
+    uint64_t more = draw(12);
+
+    for (uint64_t i = 0; i < more && model.log.count < MODEL_RECORDS_MAX / 2; i++) {
+        uint64_t key = 0;
+
+        if (draw(6) != 0) {
+            for (key = 1; key < MODEL_KEYS && draw(skew) != 0;)
+                key++;
+        }
+        kit_log_add(&model.log, key, i == 0 || draw(3) != 0, (uint32_t)draw(3)); /* what is on disk is never added to */
+    }
+}
+
+/* The end of what is looked at: usually all, sometimes less. */
+static struct place until(struct place from, struct place end)
+{
+    struct place place = {from.position + draw(20), 0};
+
+    return draw(3) == 0 && kit_before(from, place) && kit_before(place, end) ? place : end;
+}
+
+static void answer_scan(bool willing)
+{
+    struct share_record records[MODEL_RECORDS_MAX];
+    struct place next;
+    size_t count, max = scan.records_max;
+
+    if (!scanning) {
+        scanning = share_next_scan(share, &scan);
+        return;
+    }
+    scanning = false;
+    if (!willing && draw(8) == 0) {
+        share_scan_failed(share);
+        return;
+    }
+    if (!willing && draw(4) == 0)
+        max = 1 + draw(max);
+    max = max < MODEL_RECORDS_MAX ? max : MODEL_RECORDS_MAX;
+    count = kit_log_scan(&model.log, &scan, willing ? model.log.head : until(scan.from, model.log.head), records, max, &next);
+    memory = willing ? MEMORY_PLENTY : MEMORY_SCARCE;
+    (void)share_scanned(share, records, count, next);
+    memory = MEMORY_PLENTY;
+}
+
+static void answer_search(bool willing)
+{
+    struct share_record records[MODEL_RECORDS_MAX];
+    struct place next;
+    size_t count, max = search.records_max;
+
+    if (!searching) {
+        searching = share_next_search(share, &search);
+        assert_true(!searching || kit_before(search.from, search.until));
+        return;
+    }
+    searching = false;
+    if (!willing && draw(8) == 0) {
+        share_search_failed(share);
+        return;
+    }
+    if (!willing && draw(4) == 0)
+        max = 1 + draw(max);
+    max = max < MODEL_RECORDS_MAX ? max : MODEL_RECORDS_MAX;
+    count = kit_log_scan(&model.log, &search, willing ? search.until : until(search.from, search.until), records, max, &next);
+    memory = willing ? MEMORY_PLENTY : MEMORY_SCARCE;
+    (void)share_found(share, records, count, next);
+    memory = MEMORY_PLENTY;
+}
+
+/* --- the workers --------------------------------------------------------------------------------------------------------------- */
+
+static void join(void)
+{
+    struct model_worker *worker = &model.workers[draw(MODEL_WORKERS)];
+    uint32_t credit = (uint32_t)draw(12);
+    bool joined;
+
+    if (worker->number != 0) {
+        share_credit(share, worker->number, credit);
+        worker->credit += credit;
+        return;
+    }
+    memory = MEMORY_SCARCE;
+    joined = share_join(share, next_worker + 1, credit);
+    memory = MEMORY_PLENTY;
+    if (joined)
+        *worker = (struct model_worker){++next_worker, credit};
+}
+
+static void leave(void)
+{
+    struct model_worker *worker = &model.workers[draw(MODEL_WORKERS)];
+    bool counted = draw(2) == 0;
+
+    if (worker->number == 0)
+        return;
+    memory = MEMORY_FORBIDDEN;
+    share_leave(share, worker->number, counted, model.now_ns);
+    memory = MEMORY_PLENTY;
+    model_left(&model, worker, counted);
+}
+
+static bool grant(void)
+{
+    struct share_lease leases[GRANT_RECORDS_MAX];
+    uint64_t worker;
+    size_t count;
+
+    memory = MEMORY_FORBIDDEN;
+    count = share_grant(share, model.now_ns, leases, 1 + draw(draw(2) ? 4 : GRANT_RECORDS_MAX), &worker);
+    memory = MEMORY_PLENTY;
+    if (count > 0)
+        model_granted(&model, worker, leases, count);
+    return count > 0;
+}
+
+static void settle_one(uint64_t worker, uint64_t lease, enum share_outcome outcome, int64_t delay_ns)
+{
+    bool taken;
+
+    memory = MEMORY_FORBIDDEN;
+    taken = share_settle(share, worker, lease, outcome, delay_ns, model.now_ns);
+    memory = MEMORY_PLENTY;
+    model_settled(&model, worker, lease, outcome, delay_ns, taken);
+}
+
+static enum share_outcome draw_outcome(uint64_t key)
+{
+    if (key % 7 == 3 && draw(8) != 0) /* some keys hardly ever succeed */
+        return SHARE_NACK;
+    if (draw(patience) != 0)
+        return SHARE_ACK;
+    return (enum share_outcome)draw(SHARE_DAMAGED + 1);
+}
+
+static void settle(void)
+{
+    for (uint64_t n = draw(10); n > 0 && model.lease_count > 0; n--) {
+        struct model_lease lease = model.leases[draw(model.lease_count)];
+        int64_t delay_ns = draw(2) ? 0 : (int64_t)draw(40) * MILLISECOND_NS;
+
+        if (draw(12) == 0) /* what is not its own, or not any more, or never was */
+            lease.worker = draw(2) ? model.workers[draw(MODEL_WORKERS)].number : lease.worker + 1;
+        else if (draw(12) == 0)
+            lease.lease = 1 + draw(model.last_lease + 1);
+        settle_one(lease.worker, lease.lease, draw_outcome(model.log.records[lease.record].key), delay_ns);
+    }
+}
+
+static void tick(void)
+{
+    memory = MEMORY_FORBIDDEN;
+    share_tick(share, model.now_ns);
+    memory = MEMORY_PLENTY;
+    model_ticked(&model, share);
+}
+
+static void pass_time(void)
+{
+    int64_t due_ns = share_due_ns(share);
+
+    if (draw(3) == 0 && due_ns != INT64_MAX && due_ns > model.now_ns)
+        model.now_ns = due_ns - (int64_t)draw(2);
+    else
+        model.now_ns += (int64_t)draw(draw(10) == 0 ? 500 : 5) * MILLISECOND_NS;
+    if (draw(4) != 0)
+        tick();
+}
+
+/* --- the disk ------------------------------------------------------------------------------------------------------------------ */
+
+static uint64_t puts_left;
+
+static bool put_scarcely(void *context, const struct delta *delta)
+{
+    return puts_left-- > 0 && model_put(context, delta);
+}
+
+static void save(bool willing)
+{
+    size_t begun = model.journal_count;
+    struct share_dead dead;
+    bool saved;
+
+    while (share_next_dead(share, &dead)) {
+        memory = MEMORY_FORBIDDEN;
+        share_bury(share);
+        memory = MEMORY_PLENTY;
+        model_buried(&model, &dead);
+    }
+    puts_left = !willing && draw(6) == 0 ? draw(10) : UINT64_MAX;
+    saved = share_save(share, 1, put_scarcely, &model);
+    if (!saved && draw(2) == 0) { /* what was written by the failed save is not kept, dead letters are */
+        size_t kept = begun;
+
+        while (kept < model.journal_count && model.journal[kept].kind == ENTRY_LETTER)
+            kept++;
+        model.journal_count = kept;
+    }
+    if (saved)
+        model_saved(&model);
+    if (saved && draw(4) != 0)
+        model_join(&model, begun);
+}
+
+static void create_share(void)
+{
+    while (share_create(&model.config, model.catalog.cursor.place, &share) != TRUC_OK)
+        ;
+}
+
+static void restart(void)
+{
+    size_t begin = model.catalog.count > 0 ? draw(model.catalog.count) : 0;
+
+    share_destroy(share);
+    scanning = searching = false;
+    model_crashed(&model, draw(model.journal_count + 1));
+    memory = MEMORY_SCARCE;
+    create_share();
+    for (size_t i = 0; i < model.catalog.count; i++) { /* in any order */
+        const struct lane_row *row = &model.catalog.lanes[(begin + i) % model.catalog.count];
+        truc_status status;
+
+        while ((status = share_restore(share, row)) == TRUC_NO_MEMORY)
+            ;
+        assert_int_equal(status, TRUC_OK);
+        assert_int_equal(share_restore(share, row), TRUC_DAMAGED);
+    }
+    memory = MEMORY_PLENTY;
+    share_restore_counts(share, model.catalog.cursor.acknowledged, model.catalog.cursor.dead);
+    model.now_ns += (int64_t)draw(100) * MILLISECOND_NS;
+}
+
+/* --- all together -------------------------------------------------------------------------------------------------------------- */
+
+static void step(void)
+{
+    uint64_t what = draw(1000);
+
+    if (what < 100)
+        grow();
+    else if (what < 270)
+        answer_scan(false);
+    else if (what < 400)
+        answer_search(false);
+    else if (what < 550)
+        (void)grant();
+    else if (what < 720)
+        settle();
+    else if (what < 790)
+        join();
+    else if (what < 800)
+        leave();
+    else if (what < 890)
+        pass_time();
+    else if (what < 960)
+        save(false);
+    else if (what < 993)
+        model_durable(&model, draw(model.journal_count + 1));
+    else
+        restart();
+    model_check(&model, share);
+}
+
+/* From now on everything succeeds: then everything must come to its end. */
+static void finish(void)
+{
+    assert_true(model.workers[0].number != 0 || share_join(share, next_worker + 1, 0));
+    if (model.workers[0].number == 0)
+        model.workers[0] = (struct model_worker){++next_worker, 0};
+    for (size_t rounds = 0; !model_is_done(&model); rounds++) {
+        int64_t due_ns = share_due_ns(share);
+
+        if (rounds == 40 * MODEL_RECORDS_MAX)
+            fail_msg("it does not come to an end");
+        share_credit(share, model.workers[0].number, 8);
+        model.workers[0].credit += 8;
+        if (scanning || kit_before(share_scan_place(share), model.log.head))
+            answer_scan(true);
+        answer_search(true);
+        while (grant())
+            ;
+        while (model.lease_count > 0)
+            settle_one(model.leases[0].worker, model.leases[0].lease, SHARE_ACK, 0);
+        save(true);
+        model_check(&model, share);
+        if (due_ns != INT64_MAX && due_ns > model.now_ns)
+            model.now_ns = due_ns;
+        tick();
+    }
+    while (scanning || searching || kit_before(share_scan_place(share), model.log.head)) {
+        answer_scan(true);
+        answer_search(true);
+    }
+    for (int i = 0; i < 1000 && share_counts(share).lanes > 0; i++)
+        answer_search(true);
+    save(true);
+    model_durable(&model, model.journal_count);
+    model_check_end(&model, share);
+}
+
+static void draw_config(struct share_config *config)
+{
+    *config = (struct share_config){.attempts_max = (uint32_t)draw(5),
+                                    .ack_wait_ns = (int64_t)(10 + draw(60)) * MILLISECOND_NS,
+                                    .backoff_count = (uint32_t)draw(4),
+                                    .in_flight_max = 1 + (uint32_t)draw(draw(2) ? 60 : 8)};
+    for (uint32_t i = 0; i < config->backoff_count; i++)
+        config->backoff_ns[i] = (int64_t)draw(50) * MILLISECOND_NS;
+    config->lanes_max = config->in_flight_max + 1 + (uint32_t)draw(draw(2) ? 60 : 4);
+    skew = 2 + (uint32_t)draw(10);
+    patience = 2 + (uint32_t)draw(20);
+}
+
+static void simulate(void)
+{
+    struct share_config config;
+
+    random_state = seed << 32;
+    next_worker = 0;
+    scanning = searching = false;
+    draw_config(&config);
+    model_init(&model, &config);
+    create_share();
+    for (int i = 0; i < STEPS; i++)
+        step();
+    finish();
+    share_destroy(share);
+    model_fini(&model);
+}
+
+static uint64_t first_seed = 1, seed_count;
+
+static int64_t seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+static void simulation_any_seed_loses_doubles_and_overtakes_nothing(void **state)
+{
+    int64_t end = seconds() + SECONDS_MAX;
+    uint64_t last = first_seed + (seed_count ? seed_count : SEEDS_MAX);
+
+    (void)state;
+    for (seed = first_seed; seed < last && (seed_count || seconds() < end); seed++)
+        simulate();
+    print_message("seeds %llu to %llu\n", (unsigned long long)first_seed, (unsigned long long)seed - 1);
+    seed = 0;
+}
+
+static int tell_seed(void **state)
+{
+    (void)state;
+    if (seed != 0)
+        print_message("failed: --seeds 1 --first %llu\n", (unsigned long long)seed);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(simulation_any_seed_loses_doubles_and_overtakes_nothing, tell_seed)};
+
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--seeds") == 0)
+            seed_count = strtoull(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--first") == 0)
+            first_seed = strtoull(argv[i + 1], NULL, 10);
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
