@@ -113,7 +113,8 @@ struct share_dead {
     int64_t first_failed_ns, last_failed_ns;
 };
 /* The next record that is dead and not yet buried: its lane waits (others flow) until the caller has given its dead letter to the log
- * and calls share_bury, before the share_save of the same step. False: none. The same one until it is buried. */
+ * and calls share_bury, before the share_save of the same step. False: none. The same one until it is buried.
+ * Dead letter and save belong into one block: when a crash parts them, the record comes again, and may be dead again. */
 bool share_next_dead(const struct share *share, struct share_dead *ret_dead);
 void share_bury(struct share *share);
 
