@@ -56,7 +56,6 @@ static bool names_record(const struct lane_row *row)
 truc_status share_restore(struct share *share, const struct lane_row *row)
 {
     struct lane *lane;
-    bool ahead = !place_before(row->place, share->scan);
 
     if (lane_find(share, row->key, row->place) || row->dead > DEAD_DAMAGED)
         return TRUC_DAMAGED;
@@ -74,8 +73,8 @@ truc_status share_restore(struct share *share, const struct lane_row *row)
             lane_append(share, lane, row->place, 0);
         lane->beyond = place_behind(row->place);
     }
-    lane->more = row->key != 0 && !ahead && place_before(lane->beyond, share->scan);
-    if (ahead)
+    lane->more = row->key != 0 && place_before(lane->beyond, share->scan);
+    if (!place_before(row->place, share->scan))
         lane_set_ahead(share, lane);
     else
         lane_settle_down(share, lane);

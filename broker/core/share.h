@@ -12,8 +12,8 @@
  * knows where they begin (`beyond`), and has them searched by key when their turn comes: a key that is stuck costs the same for
  * ten records as for ten million. Lanes are bounded too (lanes_max): then scanning waits until some are gone.
  *
- * Durable state is what the deltas add up to: the scan place, and for each lane below it the place of its first unresolved record with
- * attempts and times. Leases are not durable: after a restart every lane's first record is free. share_save writes what has
+ * Durable state is what the deltas add up to: the scan place, and for each lane below it the place of its first unresolved record
+ * with attempts and times. Leases are not durable: after a restart every lane's first record is free. share_save writes what has
  * changed since the last one; the caller answers settlements when that is on disk. Until then a settled record is in nobody's
  * hands, and its successor may already be given out: if the broker dies in between, both come again, in order. */
 #ifndef TRUC_CORE_SHARE_H
@@ -26,12 +26,12 @@ struct share;
 enum { LANE_RECORDS_MAX = 32, SEARCH_KEYS_MAX = 256, GRANT_RECORDS_MAX = 256 };
 
 struct share_config {
-    uint32_t attempts_max;  /* deliveries before a record is dead; 0: without limit */
-    int64_t ack_wait_ns;    /* a lease lapses after it */
+    uint32_t attempts_max;                         /* deliveries before a record is dead; 0: without limit */
+    int64_t ack_wait_ns;                           /* a lease lapses after it */
     int64_t backoff_ns[SUBSCRIPTION_BACKOFFS_MAX]; /* after the 1st, 2nd, ... failed attempt; the last one repeats */
-    uint32_t backoff_count; /* 0: at once */
-    uint32_t in_flight_max; /* leased records over all workers */
-    uint32_t lanes_max;     /* more than in_flight_max */
+    uint32_t backoff_count;                        /* 0: at once */
+    uint32_t in_flight_max;                        /* leased records over all workers */
+    uint32_t lanes_max;                            /* more than in_flight_max */
 };
 
 /* A record that the subscription wants. */
@@ -44,8 +44,8 @@ struct share_record {
 truc_status share_create(const struct share_config *config, struct place scan, struct share **ret_share);
 void share_destroy(struct share *share); /* NULL is allowed */
 
-/* Before anything else: a lane as a saved row says it; where is the first unresolved record's place (without a key: the place itself).
- * TRUC_DAMAGED when there is such a lane already, TRUC_NO_MEMORY. */
+/* Before anything else: a lane as a saved row says it; where is the first unresolved record's place (without a key: the place
+ * itself). TRUC_DAMAGED when there is such a lane already, TRUC_NO_MEMORY. */
 truc_status share_restore(struct share *share, const struct lane_row *row);
 /* What the cursor's row counted so far. */
 void share_restore_counts(struct share *share, uint64_t acknowledged, uint64_t dead);
@@ -53,7 +53,8 @@ void share_restore_counts(struct share *share, uint64_t acknowledged, uint64_t d
 /* --- records ----------------------------------------------------------------------------------------------------------------- */
 
 /* What the log should be asked for next; at most one scan and one search are under way. False: nothing now.
- * A scan goes from its place towards the head (the caller cuts it there). A search looks in [from, until) for records of these keys. */
+ * A scan goes from its place towards the head (the caller cuts it there). A search looks in [from, until) for records of these
+ * keys. */
 struct share_scan {
     struct place from, until; /* until: of a search only */
     uint32_t records_max;
@@ -90,16 +91,19 @@ struct share_lease {
     uint32_t attempt; /* this one is the attempt-th, from 1 */
 };
 
-/* The next worker's turn: up to max records that are ready, in log order, within its credit and in_flight_max; their leases run from now.
- * Workers take turns; ready lanes are served in the order they became ready. Returns how many; 0: nobody wants, or nothing is ready. */
+/* The next worker's turn: up to max records that are ready, in log order, within its credit and in_flight_max; their leases run
+ * from now. Workers take turns; ready lanes are served in the order they became ready. Returns how many; 0: nobody wants, or
+ * nothing is ready. */
 size_t share_grant(struct share *share, int64_t now_ns, struct share_lease *leases, size_t max, uint64_t *ret_worker);
 
 enum share_outcome { SHARE_ACK, SHARE_NACK, SHARE_REJECT, SHARE_RETURN, SHARE_EXTEND, SHARE_DAMAGED };
 
 /* What a worker says of a lease. delay_ns: of NACK, 0: the back-off; of EXTEND, 0: ack_wait. RETURN gives it back uncounted.
  * DAMAGED is the broker's own word: the record cannot be read, so it is dead without having been delivered.
- * False: the lease is not this worker's, or not any more (lapsed, settled): nothing changed. Settling gives the worker no credit back. */
-bool share_settle(struct share *share, uint64_t worker, uint64_t lease, enum share_outcome outcome, int64_t delay_ns, int64_t now_ns);
+ * False: the lease is not this worker's, or not any more (lapsed, settled): nothing changed. Settling gives the worker no credit
+ * back. */
+bool share_settle(struct share *share, uint64_t worker, uint64_t lease, enum share_outcome outcome, int64_t delay_ns,
+                  int64_t now_ns);
 
 /* When share_tick has something to do (a lease lapses, a delay ends); INT64_MAX: never. */
 int64_t share_due_ns(const struct share *share);
@@ -114,8 +118,9 @@ struct share_dead {
     enum dead_reason reason;
     int64_t first_failed_ns, last_failed_ns;
 };
-/* The next record that is dead and not yet buried: its lane waits (others flow) until the caller has given its dead letter to the log
- * and calls share_bury, before the share_save of the same step. False: none. The same one until it is buried. */
+/* The next record that is dead and not yet buried: its lane waits (others flow) until the caller has given its dead letter to the
+ * log and calls share_bury, before the share_save of the same step. False: none. The same one until it is buried. Dead letter and
+ * save belong into one block: when a crash parts them, the record comes again, and may be dead again. */
 bool share_next_dead(const struct share *share, struct share_dead *ret_dead);
 void share_bury(struct share *share);
 
@@ -130,8 +135,8 @@ bool share_save(struct share *share, uint32_t subscription, bool (*put)(void *co
 
 struct share_counts {
     uint32_t lanes, ready, leased, delayed, dead, workers;
-    bool full; /* lanes_max is reached: too many keys wait */
-    struct place oldest; /* first unresolved record; the scan place when there is none */
+    bool full;                     /* lanes_max is reached: too many keys wait */
+    struct place oldest;           /* first unresolved record; the scan place when there is none */
     uint64_t acknowledged, buried; /* records, since the subscription was created */
 };
 /* Looks at every lane (for `oldest`): not for each record. */

@@ -16,9 +16,22 @@
 #include "broker/core/share_canary.h"
 #include "broker/core/table.h"
 
+/* Bounds that a test may make narrower. */
+#ifndef SHARE_LANES_ROOMY
+#define SHARE_LANES_ROOMY 4096
+#endif
+#ifndef SHARE_READY_MIN
+#define SHARE_READY_MIN 64
+#endif
+
 enum {
-    LANES_ROOMY = 4096,  /* up to so many lanes keep LANE_RECORDS_MAX records each; when there are more, */
-    LANE_RECORDS_FEW = 4 /* a lane takes no more when it has so many: memory is for keys then, not for their queues */
+    LANES_ROOMY = SHARE_LANES_ROOMY, /* up to so many lanes keep LANE_RECORDS_MAX records each; when there are more, */
+    LANE_RECORDS_FEW = 4,            /* a lane takes no more when it has so many: memory is for keys then, not for their queues */
+
+    /* Lanes that are ready before anybody takes them, so that workers need not wait for the log: twice what they can take at once,
+     * but some, and not very many. */
+    READY_MIN = SHARE_READY_MIN,
+    READY_MAX = 4096
 };
 
 enum lane_state {

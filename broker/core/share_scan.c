@@ -1,9 +1,5 @@
 #include "share_internal.h"
 
-/* Lanes that are ready before anybody takes them, so that workers need not wait for the log: twice what they can take at once, but
- * some, and not very many. */
-enum { READY_MIN = 64, READY_MAX = 4096 };
-
 uint32_t share_ready_wanted(const struct share *share)
 {
     uint64_t room = share->config.in_flight_max - share->states[LANE_LEASED];

@@ -1,6 +1,7 @@
 /* A simulation from a seed: a log of keyed records that grows, workers that acknowledge, refuse, reject, return, extend, hang and
- * leave, time that jumps, a log that answers late, partly or not at all, memory that runs out, saves that become durable later or
- * partly, crashes. What must hold stands in share_test_model.h; in the end every record is acknowledged or dead, once.
+ * leave, time that jumps, a log that answers late, partly or not at all and is damaged, memory that runs out, saves that become
+ * durable later or partly, crashes. What must hold stands in share_test_model.h; in the end every record is acknowledged or dead,
+ * once.
  *
  *     share_simulation_test [--seeds N] [--first S]   without them: as many seeds as fit into some seconds */
 #include "share_test_model.h"
@@ -12,7 +13,7 @@
 
 #include "broker/core/table.h"
 
-enum { STEPS = 1500, SEEDS_MAX = 400, SECONDS_MAX = 15, MILLISECOND_NS = 1000000 };
+enum { STEPS_MAX = 4000, SEEDS_MAX = 3000, SECONDS_MAX = 12, MILLISECOND_NS = 1000000 };
 
 static struct model model;
 static struct share *share;
@@ -21,7 +22,8 @@ static bool scanning, searching;
 static uint64_t random_state, next_worker, seed;
 static uint32_t skew, patience; /* how uneven keys are; how rarely records are refused */
 
-/* --- memory that runs out ------------------------------------------------------------------------------------------------------ */
+/* --- memory that runs out ------------------------------------------------------------------------------------------------------
+ */
 
 static enum { MEMORY_PLENTY, MEMORY_SCARCE, MEMORY_FORBIDDEN } memory; /* forbidden: this call may not need any */
 
@@ -56,7 +58,8 @@ void *__wrap_realloc(void *old, size_t size)
     return fails() ? NULL : __real_realloc(old, size);
 }
 
-/* --- the log ------------------------------------------------------------------------------------------------------------------- */
+/* --- the log -------------------------------------------------------------------------------------------------------------------
+ */
 
 static void grow(void)
 {
@@ -71,6 +74,12 @@ static void grow(void)
         }
         kit_log_add(&model.log, key, i == 0 || draw(3) != 0, (uint32_t)draw(3)); /* what is on disk is never added to */
     }
+}
+
+static void damage(struct place place)
+{
+    if (model.log.damaged_count < KIT_DAMAGED_MAX)
+        model.log.damaged[model.log.damaged_count++] = place.position;
 }
 
 /* The end of what is looked at: usually all, sometimes less. */
@@ -130,7 +139,8 @@ static void answer_search(bool willing)
     memory = MEMORY_PLENTY;
 }
 
-/* --- the workers --------------------------------------------------------------------------------------------------------------- */
+/* --- the workers ---------------------------------------------------------------------------------------------------------------
+ */
 
 static void join(void)
 {
@@ -187,9 +197,11 @@ static void settle_one(uint64_t worker, uint64_t lease, enum share_outcome outco
     model_settled(&model, worker, lease, outcome, delay_ns, taken);
 }
 
-static enum share_outcome draw_outcome(uint64_t key)
+static enum share_outcome draw_outcome(size_t record)
 {
-    if (key % 7 == 3 && draw(8) != 0) /* some keys hardly ever succeed */
+    if (model_is_damaged(&model, record))
+        return SHARE_DAMAGED;
+    if (model.log.records[record].key % 7 == 3 && draw(8) != 0) /* some keys hardly ever succeed */
         return SHARE_NACK;
     if (draw(patience) != 0)
         return SHARE_ACK;
@@ -206,7 +218,7 @@ static void settle(void)
             lease.worker = draw(2) ? model.workers[draw(MODEL_WORKERS)].number : lease.worker + 1;
         else if (draw(12) == 0)
             lease.lease = 1 + draw(model.last_lease + 1);
-        settle_one(lease.worker, lease.lease, draw_outcome(model.log.records[lease.record].key), delay_ns);
+        settle_one(lease.worker, lease.lease, draw_outcome(lease.record), delay_ns);
     }
 }
 
@@ -230,7 +242,8 @@ static void pass_time(void)
         tick();
 }
 
-/* --- the disk ------------------------------------------------------------------------------------------------------------------ */
+/* --- the disk ------------------------------------------------------------------------------------------------------------------
+ */
 
 static uint64_t puts_left;
 
@@ -274,11 +287,14 @@ static void create_share(void)
 
 static void restart(void)
 {
-    size_t begin = model.catalog.count > 0 ? draw(model.catalog.count) : 0;
+    size_t begin;
 
     share_destroy(share);
     scanning = searching = false;
     model_crashed(&model, draw(model.journal_count + 1));
+    begin = draw(model.catalog.count + 1);
+    if (begin < model.catalog.count && draw(4) == 0)
+        damage(model.catalog.lanes[begin].place);
     memory = MEMORY_SCARCE;
     create_share();
     for (size_t i = 0; i < model.catalog.count; i++) { /* in any order */
@@ -295,7 +311,8 @@ static void restart(void)
     model.now_ns += (int64_t)draw(100) * MILLISECOND_NS;
 }
 
-/* --- all together -------------------------------------------------------------------------------------------------------------- */
+/* --- all together --------------------------------------------------------------------------------------------------------------
+ */
 
 static void step(void)
 {
@@ -319,6 +336,8 @@ static void step(void)
         pass_time();
     else if (what < 960)
         save(false);
+    else if (what < 961 && model.log.count > 0)
+        damage(model.log.records[draw(model.log.count)].place);
     else if (what < 993)
         model_durable(&model, draw(model.journal_count + 1));
     else
@@ -332,7 +351,7 @@ static void finish(void)
     assert_true(model.workers[0].number != 0 || share_join(share, next_worker + 1, 0));
     if (model.workers[0].number == 0)
         model.workers[0] = (struct model_worker){++next_worker, 0};
-    for (size_t rounds = 0; !model_is_done(&model); rounds++) {
+    for (size_t rounds = 0; !model_is_done(&model) || share_counts(share).lanes > 0; rounds++) {
         int64_t due_ns = share_due_ns(share);
 
         if (rounds == 40 * MODEL_RECORDS_MAX)
@@ -345,7 +364,8 @@ static void finish(void)
         while (grant())
             ;
         while (model.lease_count > 0)
-            settle_one(model.leases[0].worker, model.leases[0].lease, SHARE_ACK, 0);
+            settle_one(model.leases[0].worker, model.leases[0].lease,
+                       model_is_damaged(&model, model.leases[0].record) ? SHARE_DAMAGED : SHARE_ACK, 0);
         save(true);
         model_check(&model, share);
         if (due_ns != INT64_MAX && due_ns > model.now_ns)
@@ -356,8 +376,6 @@ static void finish(void)
         answer_scan(true);
         answer_search(true);
     }
-    for (int i = 0; i < 1000 && share_counts(share).lanes > 0; i++)
-        answer_search(true);
     save(true);
     model_durable(&model, model.journal_count);
     model_check_end(&model, share);
@@ -386,7 +404,7 @@ static void simulate(void)
     draw_config(&config);
     model_init(&model, &config);
     create_share();
-    for (int i = 0; i < STEPS; i++)
+    for (uint64_t steps = 1 + draw(STEPS_MAX); steps > 0; steps--)
         step();
     finish();
     share_destroy(share);

@@ -30,6 +30,15 @@ void kit_log_add(struct kit_log *log, uint64_t key, bool new_entry, uint32_t gap
     log->head = (struct place){place.position + 1, 0};
 }
 
+bool kit_log_is_damaged(const struct kit_log *log, struct place place)
+{
+    for (size_t i = 0; i < log->damaged_count; i++) {
+        if (log->damaged[i] == place.position)
+            return true;
+    }
+    return false;
+}
+
 /* First record at or above a place. */
 static size_t lower_bound(const struct kit_log *log, struct place place)
 {
@@ -81,7 +90,7 @@ size_t kit_log_scan(const struct kit_log *log, const struct share_scan *scan, st
     for (size_t i = 1; i < scan->key_count; i++)
         assert_true(scan->keys[i - 1] < scan->keys[i]);
     for (size_t i = lower_bound(log, scan->from); i < log->count && kit_before(log->records[i].place, until); i++) {
-        if (!wanted(scan, log->records[i].key))
+        if (!wanted(scan, log->records[i].key) || kit_log_is_damaged(log, log->records[i].place))
             continue;
         if (count == max) { /* full: everything below this one was looked at */
             *ret_next = log->records[i].place;
@@ -133,7 +142,8 @@ void kit_answer_all(struct kit_log *log, struct share *share)
     }
 }
 
-/* --- catalog ------------------------------------------------------------------------------------------------------------------- */
+/* --- catalog -------------------------------------------------------------------------------------------------------------------
+ */
 
 void kit_catalog_fini(struct kit_catalog *catalog)
 {
@@ -146,8 +156,8 @@ static size_t find(const struct kit_catalog *catalog, uint64_t key, struct place
     size_t at = 0;
 
     while (at < catalog->count &&
-           (catalog->lanes[at].key != key || (key == 0 && (catalog->lanes[at].place.position != place.position ||
-                                                           catalog->lanes[at].place.index != place.index))))
+           (catalog->lanes[at].key != key ||
+            (key == 0 && (catalog->lanes[at].place.position != place.position || catalog->lanes[at].place.index != place.index))))
         at++;
     return at;
 }

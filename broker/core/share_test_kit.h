@@ -12,17 +12,23 @@
 
 #include "broker/core/share.h"
 
-/* --- a log: only what the subscription wants is told; other records leave gaps in the places ------------------------------------ */
+/* --- a log: only what the subscription wants is told; other records leave gaps in the places ------------------------------------
+ */
+
+enum { KIT_DAMAGED_MAX = 8 };
 
 struct kit_log {
     struct share_record *records; /* owned, in log order */
     size_t count, capacity;
-    struct place head; /* behind the last one */
+    struct place head;                 /* behind the last one */
+    uint64_t damaged[KIT_DAMAGED_MAX]; /* positions of entries that cannot be read: they are passed over */
+    size_t damaged_count;
 };
 
 void kit_log_fini(struct kit_log *log);
 /* A record in an entry of its own (new_entry), or in the one of the record before. `gap` records of others come first. */
 void kit_log_add(struct kit_log *log, uint64_t key, bool new_entry, uint32_t gap);
+bool kit_log_is_damaged(const struct kit_log *log, struct place place);
 /* Number of the record at a place; fails the test when there is none. */
 size_t kit_log_at(const struct kit_log *log, struct place place);
 /* What log/scan.h promises: all that is wanted in [from, next), at most max; next == until: that was all. */
@@ -35,7 +41,8 @@ bool kit_answer_search(struct kit_log *log, struct share *share);
 /* Both, as long as something new comes of it. */
 void kit_answer_all(struct kit_log *log, struct share *share);
 
-/* --- a catalog: rows by key, without key by place ------------------------------------------------------------------------------- */
+/* --- a catalog: rows by key, without key by place -------------------------------------------------------------------------------
+ */
 
 struct kit_catalog {
     struct cursor_row cursor;

@@ -27,17 +27,35 @@ struct model_worker *model_worker(struct model *model, uint64_t number)
     return NULL;
 }
 
-/* --- what the share did -------------------------------------------------------------------------------------------------------- */
+/* --- what the share did --------------------------------------------------------------------------------------------------------
+ */
 
-/* The first open record of a key. */
+bool model_is_damaged(const struct model *model, size_t record)
+{
+    return kit_log_is_damaged(&model->log, model->log.records[record].place);
+}
+
+/* The first open record of a key that must come before any other. */
 static size_t first_open(struct model *model, uint64_t key)
 {
     size_t at = model->open_from[key];
 
-    while (at < model->log.count && (model->log.records[at].key != key || model->records[at].state != MODEL_OPEN))
+    while (at < model->log.count &&
+           (model->log.records[at].key != key || model->records[at].state != MODEL_OPEN || model_is_damaged(model, at)))
         at++;
     model->open_from[key] = at;
     return at;
+}
+
+/* Nothing open of the record's key is before it. */
+static void check_turn(struct model *model, size_t record)
+{
+    uint64_t key = model->log.records[record].key;
+
+    if (key != 0 && model_is_damaged(model, record))
+        assert_true(first_open(model, key) > record);
+    else if (key != 0)
+        assert_int_equal(first_open(model, key), record);
 }
 
 void model_granted(struct model *model, uint64_t number, const struct share_lease *leases, size_t count)
@@ -61,8 +79,7 @@ void model_granted(struct model *model, uint64_t number, const struct share_leas
         assert_int_equal(record->doomed, 0);
         assert_true(record->not_before_ns <= model->now_ns);
         assert_int_equal(lease->attempt, record->attempts + 1);
-        if (lease->record.key != 0)
-            assert_int_equal(first_open(model, lease->record.key), at);
+        check_turn(model, at);
         record->lease = model->last_lease = lease->lease;
         model->leases[model->lease_count++] =
             (struct model_lease){lease->lease, number, at, model->now_ns + model->config.ack_wait_ns};
@@ -171,7 +188,8 @@ void model_ticked(struct model *model, const struct share *share)
     }
 }
 
-/* --- the journal --------------------------------------------------------------------------------------------------------------- */
+/* --- the journal ---------------------------------------------------------------------------------------------------------------
+ */
 
 static void write(struct model *model, struct model_entry entry)
 {
@@ -193,8 +211,7 @@ void model_buried(struct model *model, const struct share_dead *dead)
     assert_int_equal(dead->attempts, record->attempts);
     assert_int_equal(dead->first_failed_ns, record->first_failed_ns);
     assert_int_equal(dead->last_failed_ns, record->last_failed_ns);
-    if (model->log.records[at].key != 0)
-        assert_int_equal(first_open(model, model->log.records[at].key), at);
+    check_turn(model, at);
     record->state = MODEL_DEAD;
     record->doomed = 0;
     change(model, record);
@@ -213,8 +230,8 @@ void model_saved(struct model *model)
         struct model_record *record = &model->records[i];
 
         if (record->changed)
-            write(model, (struct model_entry){
-                             .kind = ENTRY_CHANGE, .record = i, .state = record->state, .attempts = record->attempts});
+            write(model,
+                  (struct model_entry){.kind = ENTRY_CHANGE, .record = i, .state = record->state, .attempts = record->attempts});
         record->changed = false;
     }
     model->settled = false;
@@ -244,6 +261,8 @@ void model_durable(struct model *model, size_t count)
             record->durable_attempts = entry->attempts;
         }
     }
+    if (count == 0)
+        return;
     memmove(model->journal, model->journal + count, (model->journal_count - count) * sizeof *model->journal);
     model->journal_count -= count;
 }
@@ -261,14 +280,16 @@ static void recover(struct model *model, size_t at)
     record->lease = 0;
     record->changed = false;
     if (resolved) { /* nobody will see it again */
-        assert_int_not_equal(record->state, MODEL_OPEN);
+        assert_true(record->state != MODEL_OPEN || model_is_damaged(model, at));
+        record->not_before_ns = 0;
+        record->doomed = 0;
         return;
     }
     assert_int_equal(record->durable_state, MODEL_OPEN);
     if (first) {
         assert_true(row->attempts >= record->durable_attempts);
         assert_true(row->attempts <= record->attempts);
-    } else {
+    } else if (!model_is_damaged(model, at)) {
         assert_int_equal(record->durable_attempts, 0);
     }
     record->letters = 0; /* parted from its save: it may come again */
@@ -282,6 +303,8 @@ static void recover(struct model *model, size_t at)
 
 void model_crashed(struct model *model, size_t count)
 {
+    uint32_t ahead = 0, below;
+
     model_durable(model, count);
     model->journal_count = 0;
     model->lease_count = 0;
@@ -291,12 +314,14 @@ void model_crashed(struct model *model, size_t count)
     memset(model->open_from, 0, sizeof model->open_from);
     for (size_t i = 0; i < model->log.count; i++)
         recover(model, i);
-    model->rows_ahead = 0;
     for (size_t i = 0; i < model->catalog.count; i++)
-        model->rows_ahead += !kit_before(model->catalog.lanes[i].place, model->catalog.cursor.place);
+        ahead += !kit_before(model->catalog.lanes[i].place, model->catalog.cursor.place);
+    below = (uint32_t)model->catalog.count - ahead;
+    model->lanes_above = ahead + (below > model->config.lanes_max ? below - model->config.lanes_max : 0);
 }
 
-/* --- what must hold ------------------------------------------------------------------------------------------------------------ */
+/* --- what must hold ------------------------------------------------------------------------------------------------------------
+ */
 
 void model_check(struct model *model, const struct share *share)
 {
@@ -312,7 +337,7 @@ void model_check(struct model *model, const struct share *share)
 
         if (record->state != MODEL_OPEN)
             continue;
-        if (kit_before(model->log.records[i].place, oldest))
+        if (kit_before(model->log.records[i].place, oldest) && !model_is_damaged(model, i))
             oldest = model->log.records[i].place;
         doomed += record->doomed != 0;
         if (record->doomed == 0 && record->not_before_ns > 0) {
@@ -326,7 +351,7 @@ void model_check(struct model *model, const struct share *share)
     assert_int_equal(counts.delayed, delayed);
     assert_int_equal(counts.dead, doomed);
     assert_int_equal(counts.workers, workers);
-    assert_true(counts.lanes <= model->config.lanes_max + model->rows_ahead);
+    assert_true(counts.lanes <= model->config.lanes_max + model->lanes_above);
     assert_true(counts.ready + counts.leased + counts.delayed + counts.dead <= counts.lanes);
     assert_false(kit_before(oldest, counts.oldest));
     assert_int_equal(share_due_ns(share), due_ns);
@@ -336,7 +361,7 @@ void model_check(struct model *model, const struct share *share)
 bool model_is_done(const struct model *model)
 {
     for (size_t i = 0; i < model->log.count; i++) {
-        if (model->records[i].state == MODEL_OPEN)
+        if (model->records[i].state == MODEL_OPEN && !model_is_damaged(model, i))
             return false;
     }
     return true;
@@ -347,7 +372,7 @@ void model_check_end(struct model *model, const struct share *share)
     for (size_t i = 0; i < model->log.count; i++) {
         const struct model_record *record = &model->records[i];
 
-        assert_int_not_equal(record->state, MODEL_OPEN);
+        assert_true(record->state != MODEL_OPEN || model_is_damaged(model, i));
         assert_int_equal(record->letters, record->state == MODEL_DEAD ? 1 : 0);
     }
     assert_int_equal(share_counts(share).lanes, 0);

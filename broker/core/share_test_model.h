@@ -3,7 +3,8 @@
  * The share's deltas, dead letters and what a save settles go into a journal, of which a first part is durable. A crash cuts it
  * anywhere behind that (but for what one block holds), and the catalog is what the rest adds up to. The model fails the test when
  *
- *   - a record is given out that is settled, leased, delayed, dead, not its key's first unresolved one, or a key's second at a time;
+ *   - a record is given out that is settled, leased, delayed, dead, not its key's first unresolved one, or a key's second at a
+ * time;
  *   - its attempt is not the one after those that failed; a worker has more than its credit, all have more than in_flight_max;
  *   - after a crash a record is neither resolved in truth nor by the catalog unresolved (it is lost), or one is unresolved that was
  *     settled durably (it would be given again), or durable attempts are forgotten;
@@ -21,7 +22,7 @@ struct model_record {
     enum model_state state, durable_state;
     uint32_t attempts, durable_attempts;
     int64_t not_before_ns, first_failed_ns, last_failed_ns;
-    uint64_t lease; /* 0: none */
+    uint64_t lease;          /* 0: none */
     enum dead_reason doomed; /* waits for its dead letter; 0: it does not */
     uint32_t letters;        /* dead letters that are durable */
     bool changed;            /* since the last save */
@@ -59,8 +60,8 @@ struct model {
     size_t journal_count, journal_capacity;
     size_t open_from[MODEL_KEYS + 1]; /* no record of the key below it is open */
     uint64_t last_lease, last_worker;
-    uint32_t rows_ahead; /* restored above the scan place */
-    bool settled;        /* something waits to be saved */
+    uint32_t lanes_above; /* restored ones above lanes_max: those above the scan place, and what they became in an earlier life */
+    bool settled;         /* something waits to be saved */
     int64_t now_ns;
 };
 
@@ -69,7 +70,8 @@ void model_fini(struct model *model);
 
 struct model_worker *model_worker(struct model *model, uint64_t number);
 
-/* --- what the share did --------------------------------------------------------------------------------------------------------- */
+/* --- what the share did ---------------------------------------------------------------------------------------------------------
+ */
 
 void model_granted(struct model *model, uint64_t worker, const struct share_lease *leases, size_t count);
 void model_settled(struct model *model, uint64_t worker, uint64_t lease, enum share_outcome outcome, int64_t delay_ns, bool taken);
@@ -82,18 +84,22 @@ void model_saved(struct model *model);
 /* Everything in the journal from an entry on is one block. */
 void model_join(struct model *model, size_t from);
 
-/* --- what the disk did ---------------------------------------------------------------------------------------------------------- */
+/* --- what the disk did ----------------------------------------------------------------------------------------------------------
+ */
 
 /* The journal is durable up to about an entry. */
 void model_durable(struct model *model, size_t count);
 /* So it is, and what is behind is lost; then the catalog tells what is unresolved. A share is to be restored from that. */
 void model_crashed(struct model *model, size_t count);
 
-/* --- what must hold ------------------------------------------------------------------------------------------------------------- */
+/* --- what must hold -------------------------------------------------------------------------------------------------------------
+ */
 
 /* Between any two steps. */
 void model_check(struct model *model, const struct share *share);
-/* Whether every record is resolved. */
+/* Whether a record cannot be read any more: then it may never come, and if it does it ends as damaged. */
+bool model_is_damaged(const struct model *model, size_t record);
+/* Whether every record is resolved, or damaged. */
 bool model_is_done(const struct model *model);
 /* When all is done, saved and durable. */
 void model_check_end(struct model *model, const struct share *share);
