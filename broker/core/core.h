@@ -153,7 +153,7 @@ struct core_read_spec {
     struct bytes headers; /* of a scan: name, zero byte, value, zero byte, repeated */
 };
 
-/* What is asked of a scan; keys are borrowed until the answer. */
+/* What is asked of a scan. */
 struct core_scan {
     struct place from, until; /* until: exclusive, at most the durable head */
     uint32_t records_max;
@@ -176,7 +176,7 @@ enum core_effect_kind {
     EFFECT_SCAN_OPEN,  /* reader, spec (pattern and filter): prepare to scan; nothing is answered */
     EFFECT_SCAN,       /* reader, scan: answer CORE_SCANNED */
     EFFECT_FETCH_OPEN, /* reader: prepare to fetch; nothing is answered */
-    EFFECT_FETCH,      /* reader, places, place_count (borrowed until the answer): answer CORE_FETCHED with some of the first ones' entries,
+    EFFECT_FETCH,      /* reader, places, place_count (at most 256): answer CORE_FETCHED with some of the first ones' entries,
                         * whole or cut, at least one when it can be read */
     EFFECT_READ_CLOSE, /* reader: nothing further will be asked; an answer under way may still come and is dropped */
     EFFECT_WAKE_AT,    /* boot_ns: CORE_TICK is due then; the latest one counts */
@@ -201,7 +201,7 @@ struct core_effect {
     struct core_prepared *prepared;
     const struct core_append *append; /* borrowed until the next step */
     const struct core_read_spec *spec;
-    const struct core_scan *scan; /* borrowed until the next step, its keys longer */
+    const struct core_scan *scan; /* this, its keys and the places are borrowed until the next step */
     const struct place *places;
     size_t place_count;
     uint64_t from, until;

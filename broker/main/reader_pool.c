@@ -172,16 +172,23 @@ bool reader_pool_prepare(struct reader_pool *pool, const struct core_effect *eff
     return true;
 }
 
+/* What the effect borrows is copied: who it is for may go before it is answered. */
 static void take_request(struct reading *reading, const struct core_effect *effect)
 {
     switch (effect->kind) {
     case EFFECT_SCAN:
         reading->request = REQUEST_SCAN;
+        assert(effect->scan->key_count <= SEARCH_KEYS_MAX);
         reading->scan = *effect->scan;
+        if (reading->scan.key_count > 0) {
+            memcpy(reading->keys, effect->scan->keys, reading->scan.key_count * sizeof *reading->keys);
+        }
+        reading->scan.keys = reading->keys;
         break;
     case EFFECT_FETCH:
         reading->request = REQUEST_FETCH;
-        reading->places = effect->places;
+        assert(effect->place_count <= GRANT_RECORDS_MAX);
+        memcpy(reading->places, effect->places, effect->place_count * sizeof *reading->places);
         reading->place_count = effect->place_count;
         break;
     default:

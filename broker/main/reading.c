@@ -45,6 +45,8 @@ void reading_destroy(struct reading *reading)
     free(reading->found);
     free(reading->records[0]);
     free(reading->records[1]);
+    free(reading->keys);
+    free(reading->places);
     free(reading);
 }
 
@@ -63,13 +65,15 @@ bool reading_prepare(struct reading *reading, struct log *log, bool scans)
 {
     struct log_scan_filter filter = {.filter = filter_of(&reading->spec), .headers = reading->spec.headers};
     if (!scans) {
+        reading->places = malloc(GRANT_RECORDS_MAX * sizeof *reading->places);
         reading->log_fetcher = log_fetcher_create(log);
-        return reading->log_fetcher != NULL;
+        return reading->places != NULL && reading->log_fetcher != NULL;
     }
     reading->found = malloc(SCAN_RECORDS_MAX * sizeof *reading->found);
     reading->records[0] = malloc(SCAN_RECORDS_MAX * sizeof *reading->records[0]);
     reading->records[1] = malloc(SCAN_RECORDS_MAX * sizeof *reading->records[1]);
-    return reading->found != NULL && reading->records[0] != NULL && reading->records[1] != NULL &&
+    reading->keys = malloc(SEARCH_KEYS_MAX * sizeof *reading->keys);
+    return reading->found != NULL && reading->keys != NULL && reading->records[0] != NULL && reading->records[1] != NULL &&
            log_scanner_create(log, &filter, &reading->log_scanner) == TRUC_OK;
 }
 

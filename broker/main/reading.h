@@ -26,15 +26,16 @@ struct reading {
     enum reading_request request;
     uint64_t from, until; /* of READ */
     uint32_t bytes_max, entries_max;
-    struct core_scan scan;      /* of SCAN */
-    const struct place *places; /* of FETCH */
-    size_t place_count;
+    struct core_scan scan; /* of SCAN; its keys are in keys */
+    size_t place_count;    /* of FETCH */
 
     struct log_reader *log_reader;
     struct log_scanner *log_scanner;
     struct log_fetcher *log_fetcher;
     struct log_scan_record *found;    /* SCAN_RECORDS_MAX, what a scan finds */
-    struct share_record *records[2]; /* of each letter, as many; all owned */
+    struct share_record *records[2]; /* of each letter, as many */
+    uint64_t *keys;                  /* SEARCH_KEYS_MAX; of a scan */
+    struct place *places;            /* GRANT_RECORDS_MAX; of a fetch; all owned */
     struct core_read_spec spec; /* its texts are in texts */
     uint8_t texts[];
 };
