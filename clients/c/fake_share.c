@@ -164,15 +164,6 @@ static void end_session(struct fake_broker *broker, truc_status status)
     release(&broker->share, false);
 }
 
-static void remove_subscription(struct fake_broker *broker, struct fake_subscription *subscription)
-{
-    struct fake_share *share = &broker->share;
-
-    free(subscription->records);
-    free(subscription->created);
-    *subscription = share->subscriptions[--share->count];
-}
-
 static void on_change(struct fake_broker *broker, unsigned deed, const struct frame *frame)
 {
     const Truc__V1__SubscriptionChange *change = decode(frame);
@@ -199,7 +190,9 @@ static void on_change(struct fake_broker *broker, unsigned deed, const struct fr
         if (broker->share.taken == subscription)
             end_session(broker, TRUC_NOT_FOUND);
         answer_info(broker, deed, frame->request_id, subscription);
-        remove_subscription(broker, subscription);
+        free(subscription->records);
+        free(subscription->created);
+        *subscription = broker->share.subscriptions[--broker->share.count];
         return;
     default:
         break;
@@ -319,18 +312,14 @@ static void harm(struct fake_broker *broker, struct parcelling *parcelling)
 
     switch (share->delivers == share->harm_at ? share->harm : HARM_NONE) {
     case HARM_INDEX_BEYOND:
-        entry->n_indexes = entry->records;
-        entry->indexes = parcelling->indexes;
-        parcelling->indexes[entry->records - 1] = 100000;
-        break;
     case HARM_INDEX_ORDER:
-        entry->n_indexes = entry->records;
-        entry->indexes = parcelling->indexes;
-        parcelling->indexes[1] = parcelling->indexes[0];
-        break;
     case HARM_INDEX_COUNT:
         entry->indexes = parcelling->indexes;
-        entry->n_indexes = entry->records - 1;
+        entry->n_indexes = entry->records - (share->harm == HARM_INDEX_COUNT);
+        if (share->harm == HARM_INDEX_BEYOND)
+            parcelling->indexes[entry->records - 1] = 100000;
+        if (share->harm == HARM_INDEX_ORDER)
+            parcelling->indexes[1] = parcelling->indexes[0];
         break;
     case HARM_INDEX_OTHER:
         parcelling->indexes[entry->records - 1]++;

@@ -247,7 +247,7 @@ typedef struct truc_job {
     uint32_t attempt; /* this is the attempt-th try, from 1; ordered: always 1 */
 } truc_job;
 
-/* Called with jobs of one entry at a time, at most 128 at once. Returning anything but TRUC_OK stops the worker with that status. */
+/* Called with jobs of one entry at a time, at most 128 at once. Returning anything but TRUC_OK stops the worker with it. */
 typedef truc_status truc_job_callback(void *context, const truc_job *jobs, size_t count);
 
 typedef enum truc_outcome {
@@ -267,8 +267,8 @@ typedef struct truc_settled {
 } truc_settled;
 typedef void truc_settled_callback(void *context, const truc_settled *settled, size_t count);
 
-/* The worker ended: TRUC_NOT_FOUND (the subscription was removed), TRUC_CANCELLED (reset, or closed), TRUC_DAMAGED, ... Called once;
- * with pulling the last pull tells instead. */
+/* The worker ended: TRUC_NOT_FOUND (the subscription was removed), TRUC_CANCELLED (reset, or closed), TRUC_DAMAGED, ... Called
+ * once; with pulling the last pull tells instead. */
 typedef void truc_worker_end_callback(void *context, truc_status status, const char *why);
 
 /* Takes part in a subscription. With on_jobs: callbacks. Without: pull. on_settled and on_end may be NULL. A lost connection is
@@ -301,8 +301,8 @@ truc_status truc_worker_flush(truc_worker *worker, int timeout_ms);
 /* Waits until the worker ended. Not in a callback. */
 truc_status truc_worker_wait(truc_worker *worker, int timeout_ms);
 
-/* Stops taking, gives back what was not given to the application, and waits for at most timeout_ms until its settlements are answered.
- * What it holds unsettled goes to other workers. Returns as a flush. Not in a callback. NULL is allowed. */
+/* Stops taking, gives back what was not given to the application, and waits for at most timeout_ms until its settlements are
+ * answered. What it holds unsettled goes to other workers. Returns as a flush. Not in a callback. NULL is allowed. */
 truc_status truc_worker_close(truc_worker *worker, int timeout_ms);
 
 #ifdef __cplusplus

@@ -1,0 +1,219 @@
+/* work_test.c: truc work against the fake broker, and the commands that it runs. */
+#undef NDEBUG
+#include "clients/c/work_kit.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clients/cli/cli.h"
+#include "clients/cli/command.h"
+
+extern const struct cli_verb verb_work, verb_subscription_info, verb_subscription_ls, verb_subscription_create,
+    verb_subscription_reset, verb_subscription_rm;
+
+/* What a run of a verb wrote, and how it ended. */
+struct ran {
+    truc_status status;
+    char text[65536];
+};
+
+/* Runs a verb as main does, its answers kept in memory. arguments end with NULL. */
+static struct ran *run(struct fake_broker *broker, const struct cli_verb *verb, char **arguments)
+{
+    struct ran *ran = calloc(1, sizeof *ran);
+    struct cli_context context = {.globals = {.url = broker->url, .zone = "+00:00", .timeout = {true, "20s", 20000000000}}};
+    void *values = calloc(1, verb->options_size + 1);
+    struct cli_option_set sets[] = {{verb->options, verb->option_count, values},
+                                    {cli_global_options, cli_global_option_count, &context.globals}};
+    char *operands[16], why[CLI_WHY_BYTES];
+    size_t operand_count = 0;
+    int argc = 0, used = 0;
+
+    assert_true(ran != NULL && values != NULL);
+    while (arguments[argc] != NULL)
+        argc++;
+    context.globals.quiet = true;
+    assert_int_equal(zone_select("+00:00", &context.zone), TRUC_OK);
+    out_init(&context.out, -1);
+    assert_int_equal(cli_options_parse(sets, 2, argc, arguments, false, operands, &operand_count, &used, why), TRUC_OK);
+    assert_int_equal(cli_options_resolve(&sets[0], &context.zone, 0, NULL, NULL, why), TRUC_OK);
+    ran->status = verb->run(&context, values, operands, operand_count);
+    truc_client_close(context.client);
+    assert_true(context.out.size < sizeof ran->text);
+    memcpy(ran->text, context.out.size > 0 ? context.out.data : "", context.out.size);
+    out_fini(&context.out);
+    cli_options_fini(&sets[0]);
+    free(values);
+    return ran;
+}
+
+#define RUN(broker, verb, ...) run(broker, verb, (char *[]){__VA_ARGS__, NULL})
+
+static struct fake_broker *subscribed_broker(const char *mode)
+{
+    struct fake_broker *broker = work_broker(50);
+    truc_client *client = kit_client(broker->url, NULL);
+
+    work_subscribe(client, "intake", mode);
+    truc_client_close(client);
+    return broker;
+}
+
+static void work_shows_and_acknowledges(void **state)
+{
+    struct fake_broker *broker = subscribed_broker("shared");
+    struct ran *ran = RUN(broker, &verb_work, "intake", "--limit", "30", "--json");
+    size_t lines = 0;
+
+    (void)state;
+    assert_int_equal(ran->status, TRUC_OK);
+    for (const char *at = ran->text; (at = strchr(at, '\n')) != NULL; at++)
+        lines++;
+    assert_int_equal(lines, 30);
+    assert_non_null(strstr(ran->text, "\"topic\":\"test.work\",\"offset\":29"));
+    assert_int_equal(work_in_state(broker, FAKE_DONE), 30);
+    free(ran);
+    ran = RUN(broker, &verb_work, "intake", "--limit", "5", "--reject");
+    assert_int_equal(ran->status, TRUC_OK);
+    assert_int_equal(work_in_state(broker, FAKE_DEAD), 5);
+    free(ran);
+    ran = RUN(broker, &verb_work, "intake", "--limit", "5", "--nack");
+    assert_int_equal(ran->status, TRUC_OK);
+    assert_int_equal(work_in_state(broker, FAKE_DONE), 30);
+    free(ran);
+    ran = RUN(broker, &verb_work, "nothing");
+    assert_int_equal(ran->status, TRUC_NOT_FOUND);
+    free(ran);
+    ran = RUN(broker, &verb_work, "intake", "--ack", "--nack");
+    assert_int_equal(ran->status, TRUC_USAGE);
+    free(ran);
+    fake_broker_stop(broker);
+}
+
+static void work_command_decides(void **state)
+{
+    struct fake_broker *broker = subscribed_broker("shared");
+    struct ran *ran;
+    uint32_t attempts = 0;
+
+    (void)state;
+    ran = RUN(broker, &verb_work, "intake", "--limit", "10", "--exec", "test $(wc -c) -eq 16 && test $TRUC_OFFSET -lt 10");
+    assert_int_equal(ran->status, TRUC_OK);
+    assert_int_equal(work_in_state(broker, FAKE_DONE), 10);
+    free(ran);
+    ran = RUN(broker, &verb_work, "intake", "--limit", "3", "--exec", "exit 65");
+    assert_int_equal(ran->status, TRUC_OK);
+    assert_int_equal(work_in_state(broker, FAKE_DEAD), 3);
+    free(ran);
+    ran = RUN(broker, &verb_work, "intake", "--limit", "1", "--exec", "exit 75");
+    assert_int_equal(ran->status, TRUC_OK);
+    free(ran);
+    fake_broker_lock(broker);
+    for (size_t i = 0; i < broker->share.subscriptions[0].record_count; i++)
+        attempts += broker->share.subscriptions[0].records[i].attempts;
+    fake_broker_unlock(broker);
+    assert_true(attempts >= 1);
+    assert_int_equal(work_in_state(broker, FAKE_DONE), 10);
+    fake_broker_stop(broker);
+}
+
+static void work_ordered_stops_at_a_failure(void **state)
+{
+    struct fake_broker *broker = subscribed_broker("ordered");
+    struct ran *ran = RUN(broker, &verb_work, "intake", "--exec", "test $TRUC_OFFSET -ne 25");
+
+    (void)state;
+    assert_int_equal(ran->status, TRUC_CANCELLED);
+    assert_int_equal(broker->share.subscriptions[0].position, 2); /* ten records to an entry */
+    free(ran);
+    ran = RUN(broker, &verb_work, "intake", "--limit", "30");
+    assert_int_equal(ran->status, TRUC_OK);
+    assert_int_equal(broker->share.subscriptions[0].position, 5);
+    free(ran);
+    ran = RUN(broker, &verb_subscription_reset, "intake", "position=0");
+    assert_int_equal(ran->status, TRUC_OK);
+    free(ran);
+    ran = RUN(broker, &verb_work, "intake", "--limit", "1", "--nack");
+    assert_int_equal(ran->status, TRUC_UNSUPPORTED);
+    free(ran);
+    fake_broker_stop(broker);
+}
+
+static void subscription_verbs_show_what_is(void **state)
+{
+    struct fake_broker *broker = work_broker(10);
+    struct ran *ran = RUN(broker, &verb_subscription_create, "intake", "test.>", "--from", "start", "--header", "a=1", "--header",
+                          "b=2", "--backoff-ms", "100,1000", "--ack-wait", "90s");
+
+    (void)state;
+    assert_int_equal(ran->status, TRUC_OK);
+    assert_non_null(strstr(ran->text, "pattern             test.>\n"));
+    free(ran);
+    ran = RUN(broker, &verb_subscription_ls, "--json");
+    assert_int_equal(ran->status, TRUC_OK);
+    assert_non_null(strstr(ran->text, "{\"name\":\"intake\",\"owner\":\"H26.16\""));
+    free(ran);
+    ran = RUN(broker, &verb_subscription_create, "mirror", "test.>", "--mode", "ordered", "--attempts", "3");
+    assert_int_equal(ran->status, TRUC_INVALID_ARGUMENT);
+    free(ran);
+    ran = RUN(broker, &verb_subscription_create, "mirror", "test..x");
+    assert_int_equal(ran->status, TRUC_BAD_PATTERN);
+    free(ran);
+    ran = RUN(broker, &verb_subscription_rm, "intake");
+    assert_int_equal(ran->status, TRUC_OK);
+    free(ran);
+    ran = RUN(broker, &verb_subscription_info, "intake");
+    assert_int_equal(ran->status, TRUC_NOT_FOUND);
+    free(ran);
+    fake_broker_stop(broker);
+}
+
+static void count_beat(void *context)
+{
+    ++*(int *)context;
+}
+
+static void command_is_fed_and_waited_for(void **state)
+{
+    size_t size = 4 * 1024 * 1024; /* beyond a pipe's room */
+    uint8_t *data = calloc(1, size);
+    truc_message message = {.size = sizeof message, .topic = "a.b", .source = "H26.16", .system = "portal"};
+    truc_job job = {.size = sizeof job, .message = &message, .lease = 1, .attempt = 7};
+    int code = -1, beats = 0;
+    struct command_beat beat = {count_beat, &beats, 20};
+
+    (void)state;
+    assert_non_null(data);
+    (void)signal(SIGPIPE, SIG_IGN);
+    message.record.data = data;
+    message.record.data_size = size;
+    message.record.key = (truc_text){"k 1", 3};
+    assert_int_equal(
+        command_run("test $(wc -c) -eq 4194304 && test \"$TRUC_KEY\" = 'k 1' && test $TRUC_ATTEMPT = 7", &job, &beat, &code),
+        TRUC_OK);
+    assert_int_equal(code, 0);
+    assert_int_equal(command_run("exit 65", &job, &beat, &code), TRUC_OK); /* reads nothing */
+    assert_int_equal(code, 65);
+    assert_int_equal(command_run("kill -9 $$", &job, &beat, &code), TRUC_OK);
+    assert_int_equal(code, 128 + 9);
+    beats = 0;
+    assert_int_equal(command_run("exec sleep 0.3 <&-", &job, &beat, &code), TRUC_OK);
+    assert_true(beats >= 2);
+    assert_int_equal(command_run("test \"$TRUC_TOPIC $TRUC_RECORD_SOURCE\" = 'a.b H26.16/portal'", &job, &beat, &code), TRUC_OK);
+    assert_int_equal(code, 0);
+    free(data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(work_shows_and_acknowledges),     cmocka_unit_test(work_command_decides),
+        cmocka_unit_test(work_ordered_stops_at_a_failure), cmocka_unit_test(subscription_verbs_show_what_is),
+        cmocka_unit_test(command_is_fed_and_waited_for),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
