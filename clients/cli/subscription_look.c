@@ -95,7 +95,7 @@ static truc_status print_row(struct cli_context *context, const json_t *object)
                " %8" JSON_INTEGER_FORMAT "  %s\n",
                json_string_value(json_object_get(object, "name")), json_string_value(json_object_get(object, "mode")),
                json_is_true(json_object_get(object, "paused")) ? "paused" : "on", number(object, "position"),
-               number(object, "lag_records"), number(object, "in_flight"), number(object, "dead"),
+               number(object, "lag_positions"), number(object, "in_flight"), number(object, "dead"),
                json_string_value(json_object_get(object, "pattern")));
     return TRUC_OK;
 }
@@ -179,7 +179,7 @@ const struct cli_verb verb_subscription_info = {
     .operands_min = 1,
     .operands_max = 1,
     .notes =
-        "Everything below position is done. lag_records is at most how many records wait. Of a shared subscription in_flight are "
+        "Everything below position is done. lag_positions is at most how many records wait. Of a shared subscription in_flight are "
         "held by workers, ready wait for one, delayed wait for their next attempt, lanes are keys that wait; lanes_full: too many "
         "keys wait, and looking further has stopped until some are done.",
     .exits = exits_info,
