@@ -1,5 +1,5 @@
-/* cut.c: cutting an entry, and proving a part of one. Both sides walk the records from left to right and agree on which subtrees stand for
- * the records that are left out: at each place the largest one that begins there and holds no chosen record. */
+/* cut.c: cutting an entry, and proving a part of one. Both sides walk the records from left to right and agree on which subtrees
+ * stand for the records that are left out: at each place the largest one that begins there and holds no chosen record. */
 #include "proto/cut.h"
 
 #include <stdlib.h>

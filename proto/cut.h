@@ -18,11 +18,12 @@
 
 /* The record digests of one entry, made once for the several parts it is cut into. One thread. */
 struct cutter;
-struct cutter *cutter_create(void); /* NULL when out of memory */
+struct cutter *cutter_create(void);         /* NULL when out of memory */
 void cutter_destroy(struct cutter *cutter); /* NULL is allowed */
 
 /* Takes a stored entry (directory is ignored): unpacks it, finds its records, digests all of them; borrowed until the next call or
- * until the entry's bytes go. TRUC_DAMAGED, TRUC_BAD_CODEC, TRUC_NO_MEMORY; TRUC_UNSUPPORTED for evidence `batch`, which goes whole. */
+ * until the entry's bytes go. TRUC_DAMAGED, TRUC_BAD_CODEC, TRUC_NO_MEMORY; TRUC_UNSUPPORTED for evidence `batch`, which goes
+ * whole. */
 truc_status cutter_take(struct cutter *cutter, const struct entry_view *entry);
 
 /* Record at an index of the taken entry (below its record count), as published. */

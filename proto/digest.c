@@ -244,8 +244,8 @@ truc_status digest_nodes(struct digest_context *context, const uint8_t *digests,
 truc_status digest_records_root(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
                                 uint32_t record_count, uint8_t ret_root[DIGEST_BYTES])
 {
-    truc_status status = record_count == 0 || record_count > BATCH_RECORDS_MAX ? TRUC_BAD_BATCH
-                                                                                : scratch_reserve(context, record_count);
+    truc_status status =
+        record_count == 0 || record_count > BATCH_RECORDS_MAX ? TRUC_BAD_BATCH : scratch_reserve(context, record_count);
     if (status == TRUC_OK)
         status = digest_records(context, seed, raw_payload, record_count, context->messages, context->salts, context->digests);
     if (status == TRUC_OK)

@@ -34,8 +34,8 @@ truc_status digest_records_root(struct digest_context *context, const uint8_t se
 /* Root over a raw payload as a whole. TRUC_BAD_BATCH when it is empty or larger than a batch may be, TRUC_NO_MEMORY. */
 truc_status digest_batch_root(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
                               uint8_t ret_root[DIGEST_BYTES]);
-/* The same in parts, for whoever proves a part: the records of a payload (record_count of them), their salts and digests, each array
- * with room for all. TRUC_BAD_BATCH, TRUC_NO_MEMORY. */
+/* The same in parts, for whoever proves a part: the records of a payload (record_count of them), their salts and digests, each
+ * array with room for all. TRUC_BAD_BATCH, TRUC_NO_MEMORY. */
 truc_status digest_records(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
                            uint32_t record_count, struct bytes *records, uint8_t *salts, uint8_t *digests);
 /* The digest of one record. */

@@ -90,7 +90,8 @@ static truc_status parse_served(struct bytes bytes, uint16_t flags_allowed, stru
 {
     const uint8_t *in = bytes.data;
 
-    if (bytes.size < ENTRY_HEADER_BYTES || load_u16(in + AT_VERSION) != ENTRY_VERSION || (load_u16(in + AT_FLAGS) & ~flags_allowed) != 0)
+    if (bytes.size < ENTRY_HEADER_BYTES || load_u16(in + AT_VERSION) != ENTRY_VERSION ||
+        (load_u16(in + AT_FLAGS) & ~flags_allowed) != 0)
         return TRUC_DAMAGED;
     size_t leaf_bytes = load_u32(in + AT_LEAF_SIZE), batch_bytes = load_u32(in + AT_BATCH_SIZE);
     size_t directory_bytes = load_u32(in + AT_DIRECTORY_SIZE);
@@ -155,7 +156,8 @@ bool entry_served_next(struct reader *payload, struct entry_view *ret_view, truc
         *ret_status = payload->failed ? TRUC_DAMAGED : TRUC_OK;
         return false;
     }
-    truc_status status = parse_served(bytes_of(payload->at, reader_left(payload)), ENTRY_FLAG_CUT, ret_view, &served_size, &directory_bytes);
+    truc_status status =
+        parse_served(bytes_of(payload->at, reader_left(payload)), ENTRY_FLAG_CUT, ret_view, &served_size, &directory_bytes);
     if (status != TRUC_OK)
         payload->failed = true;
     else

@@ -24,7 +24,7 @@ struct entry_fields {
 
 struct entry_view {
     uint32_t entry_size; /* with directory */
-    bool cut; /* proto/cut.h; only in what a reader gets */
+    bool cut;            /* proto/cut.h; only in what a reader gets */
     struct entry_fields fields;
     struct bytes leaf, batch; /* borrowed */
     struct bytes directory;   /* empty in what a reader gets */
@@ -58,8 +58,8 @@ truc_status entry_prove(struct digest_context *context, const struct entry_view 
                         struct batch_view *ret_batch, uint8_t **scratch, size_t *scratch_capacity, struct bytes *ret_raw,
                         const char **ret_why);
 
-/* Entry header, leaf and batch tell the same story, and the batch's header is the one in the leaf: what entry_prove checks before it
- * looks at records. TRUC_DAMAGED, TRUC_DIGEST_MISMATCH. */
+/* Entry header, leaf and batch tell the same story, and the batch's header is the one in the leaf: what entry_prove checks before
+ * it looks at records. TRUC_DAMAGED, TRUC_DIGEST_MISMATCH. */
 truc_status entry_check_agreement(struct digest_context *context, const struct entry_view *view, const struct leaf *leaf,
                                   const struct batch_view *batch, const char **ret_why);
 

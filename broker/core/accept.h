@@ -32,8 +32,8 @@ uint64_t accept_log_bytes(const struct attempt *attempt);
 /* Gives it position, offset and time, writes its leaf, hands it to the log. False when out of memory: nothing changed. */
 bool accept_batch(struct attempt *attempt);
 
-/* A batch that the core itself has made, of no producer and answered to nobody; its topic is made when it is new. joined: in one block
- * with what was given to the log before. False when memory or room is short: nothing changed. */
+/* A batch that the core itself has made, of no producer and answered to nobody; its topic is made when it is new. joined: in one
+ * block with what was given to the log before. False when memory or room is short: nothing changed. */
 bool accept_own(struct core *core, struct core_prepared *prepared, bool joined);
 
 #endif

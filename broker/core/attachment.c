@@ -56,7 +56,8 @@ static void give(struct core *core, struct attachment *attachment)
     pool_give(&core->attachments, attachment->index);
 }
 
-/* --- ordered -------------------------------------------------------------------------------------------------------------------- */
+/* --- ordered --------------------------------------------------------------------------------------------------------------------
+ */
 
 static void split_source(struct bytes source, struct core_read_spec *spec)
 {
@@ -122,7 +123,8 @@ void attachment_activate(struct core *core, struct subscription *subscription)
         attachment_end(core, first, TRUC_NO_MEMORY, "the broker has no memory for a reader; subscribe again later");
 }
 
-/* --- leaving --------------------------------------------------------------------------------------------------------------------- */
+/* --- leaving ---------------------------------------------------------------------------------------------------------------------
+ */
 
 /* Nobody is left: what only serves those who take part goes; what must be known of waiting keys stays. */
 static void rest(struct core *core, struct subscription *subscription)
@@ -207,7 +209,8 @@ void attachment_stop_all(struct core *core, struct subscription *subscription, t
     subscription_drop_share(core, subscription);
 }
 
-/* --- SUBSCRIBE ------------------------------------------------------------------------------------------------------------------- */
+/* --- SUBSCRIBE -------------------------------------------------------------------------------------------------------------------
+ */
 
 static bool check_room(struct core *core, struct connection *connection, uint64_t request_id)
 {

@@ -96,10 +96,10 @@ enum core_event_kind {
     CORE_READ_RESOLVED, /* reader: from, until (positions); or status, why. Cuts by offset follow from the request itself */
     CORE_READ_DONE,     /* reader, done; data and its owner when data.size > 0; or status, why */
     CORE_SCANNED,       /* reader, scanned; or status, why */
-    CORE_FETCHED,       /* reader, done (entry_count: how many places were served), data and owner; status, why: what is wrong with the
-                         * place after those */
-    CORE_TICK,          /* time asked for by EFFECT_WAKE_AT has come */
-    CORE_DRAIN          /* shutting down: refuse new publishes, GOAWAY, finish what is pending */
+    CORE_FETCHED, /* reader, done (entry_count: how many places were served), data and owner; status, why: what is wrong with the
+                   * place after those */
+    CORE_TICK,    /* time asked for by EFFECT_WAKE_AT has come */
+    CORE_DRAIN    /* shutting down: refuse new publishes, GOAWAY, finish what is pending */
 };
 
 struct core_read_done {
@@ -149,7 +149,7 @@ struct core_read_spec {
     enum core_bound from_kind, until_kind;
     uint64_t from, until;
     int64_t from_ns, until_ns;
-    uint64_t head; /* durable position at the request: what BOUND_HEAD means, and the upper limit of every bound */
+    uint64_t head;        /* durable position at the request: what BOUND_HEAD means, and the upper limit of every bound */
     struct bytes headers; /* of a scan: name, zero byte, value, zero byte, repeated */
 };
 

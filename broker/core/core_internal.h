@@ -114,9 +114,9 @@ struct core_reader {
     struct core_reader *parked_previous, *parked_next;
     struct subscription *subscription; /* whose own reading it is; then it has no connection */
     struct attachment *attachment;     /* that it reads for, or fetches for */
-    struct watch *watch;      /* when it follows */
-    uint64_t position, until; /* where it stands, where it ends (follow: UINT64_MAX) */
-    uint64_t read_until;      /* of the read under way */
+    struct watch *watch;               /* when it follows */
+    uint64_t position, until;          /* where it stands, where it ends (follow: UINT64_MAX) */
+    uint64_t read_until;               /* of the read under way */
     uint64_t from_offset, until_offset;
     int64_t credit, window; /* bytes; credit may fall below 0 by one large entry */
     uint64_t records_left;
@@ -147,16 +147,16 @@ struct watch {
  */
 
 enum pending_kind {
-    PENDING_DELTA,     /* nobody is answered */
-    PENDING_APPEND,    /* PUBLISH_OK */
-    PENDING_DUPLICATE, /* PUBLISH_OK of an earlier batch, which is durable when this ticket is */
-    PENDING_STORED,    /* error DUPLICATE, likewise */
-    PENDING_SEQUENCE,  /* error OUT_OF_SEQUENCE, which tells of earlier batches */
-    PENDING_OPEN,      /* PRODUCER_OK */
-    PENDING_OWN,       /* an entry of the core's own: nobody is answered */
+    PENDING_DELTA,        /* nobody is answered */
+    PENDING_APPEND,       /* PUBLISH_OK */
+    PENDING_DUPLICATE,    /* PUBLISH_OK of an earlier batch, which is durable when this ticket is */
+    PENDING_STORED,       /* error DUPLICATE, likewise */
+    PENDING_SEQUENCE,     /* error OUT_OF_SEQUENCE, which tells of earlier batches */
+    PENDING_OPEN,         /* PRODUCER_OK */
+    PENDING_OWN,          /* an entry of the core's own: nobody is answered */
     PENDING_SUBSCRIPTION, /* SUBSCRIPTION_OK */
-    PENDING_REMOVAL,   /* SUBSCRIPTION_OK of one that is gone then */
-    PENDING_SETTLE     /* SETTLE_OK */
+    PENDING_REMOVAL,      /* SUBSCRIPTION_OK of one that is gone then */
+    PENDING_SETTLE        /* SETTLE_OK */
 };
 
 struct pending {
@@ -249,10 +249,10 @@ struct core {
 
     struct pool subscriptions; /* index = id - 1; those removed keep their slot */
     struct table subscriptions_by_name;
-    struct order subscriptions_in_order; /* of owner and name */
-    uint32_t last_subscription, subscription_count; /* an id; how many there are */
+    struct order subscriptions_in_order;                               /* of owner and name */
+    uint32_t last_subscription, subscription_count;                    /* an id; how many there are */
     struct subscription *subscriptions_touched, *subscriptions_shared; /* the latter have a share */
-    int64_t shares_due_ns;               /* when one of them is to be looked at; append clock; INT64_MAX: never */
+    int64_t shares_due_ns; /* when one of them is to be looked at; append clock; INT64_MAX: never */
     struct pool attachments, settles;
     struct table attachments_by_number;
 

@@ -30,7 +30,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* --- helpers --------------------------------------------------------------------------------------------------------------------- */
+/* --- helpers ---------------------------------------------------------------------------------------------------------------------
+ */
 
 static void publish(uint32_t records)
 {
@@ -107,11 +108,10 @@ static void fetched(void)
     uint8_t *data = calloc(1, 64);
 
     kit.data_held++;
-    kit_event(&kit, (struct core_event){.kind = CORE_FETCHED,
-                                        .reader = fetch->effect.reader,
-                                        .done = {.entry_count = (uint32_t)fetch->effect.place_count,
-                                                 .data = bytes_of(data, 64),
-                                                 .owner = data}});
+    kit_event(&kit, (struct core_event){
+                        .kind = CORE_FETCHED,
+                        .reader = fetch->effect.reader,
+                        .done = {.entry_count = (uint32_t)fetch->effect.place_count, .data = bytes_of(data, 64), .owner = data}});
 }
 
 static void settle(uint64_t session, uint64_t first, uint32_t count, Truc__V1__Outcome outcome)
@@ -133,7 +133,8 @@ static size_t stale_count(uint64_t session)
     return ((const Truc__V1__SettleOk *)kit_take(&kit, session, FRAME_SETTLE_OK, 9))->n_stale;
 }
 
-/* --- definitions ------------------------------------------------------------------------------------------------------------------ */
+/* --- definitions
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static void create_is_answered_when_durable_and_may_be_repeated(void **state)
 {
@@ -187,7 +188,8 @@ static void list_shows_what_is_durable_of_the_own_agency(void **state)
     assert_int_equal(page->n_subscriptions, 0);
 }
 
-/* --- shared ---------------------------------------------------------------------------------------------------------------------- */
+/* --- shared ----------------------------------------------------------------------------------------------------------------------
+ */
 
 static void acknowledgement_is_answered_when_it_is_durable(void **state)
 {
@@ -322,7 +324,8 @@ static void removal_ends_those_who_take_part(void **state)
     kit_take_error(&kit, admin, 10, TRUC_NOT_FOUND);
 }
 
-/* --- ordered --------------------------------------------------------------------------------------------------------------------- */
+/* --- ordered ---------------------------------------------------------------------------------------------------------------------
+ */
 
 static void ordered_goes_on_behind_what_was_acknowledged_at_the_standby(void **state)
 {

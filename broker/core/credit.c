@@ -15,7 +15,8 @@ static void credit_attachment(struct core *core, struct attachment *attachment, 
     if (attachment->subscription->row.mode == SUBSCRIPTION_ORDERED) {
         attachment->credit = more > most - attachment->credit ? most : attachment->credit + more;
     } else {
-        share_credit(attachment->subscription->share, attachment->number, more < CREDIT_RECORDS_MAX ? (uint32_t)more : CREDIT_RECORDS_MAX);
+        share_credit(attachment->subscription->share, attachment->number,
+                     more < CREDIT_RECORDS_MAX ? (uint32_t)more : CREDIT_RECORDS_MAX);
         subscription_touch(core, attachment->subscription);
     }
 }

@@ -87,8 +87,11 @@ static bool prepare(struct core *core, const struct subscription *subscription, 
 {
     struct core_prepared *prepared = &letter->prepared;
     struct bytes topic = dead_topic(subscription, letter->topic), payload, directory = {0};
-    struct batch_header_fields fields = {
-        .topic = topic, .source = subscription->row.owner, .system = bytes_of_text("broker"), .evidence = EVIDENCE_RECORD, .record_count = 1};
+    struct batch_header_fields fields = {.topic = topic,
+                                         .source = subscription->row.owner,
+                                         .system = bytes_of_text("broker"),
+                                         .evidence = EVIDENCE_RECORD,
+                                         .record_count = 1};
     size_t head = BATCH_PREFIX_BYTES + batch_header_size(&fields), size, capacity = 0;
     uint8_t derived[DIGEST_BYTES], *built = NULL;
     const char *why = "";

@@ -1,5 +1,5 @@
-/* deliver.c: the work of a shared subscription, at the end of each step that touched it: what lapsed, who gets what, what the log is
- * asked for, what is saved. Layer: core. */
+/* deliver.c: the work of a shared subscription, at the end of each step that touched it: what lapsed, who gets what, what the log
+ * is asked for, what is saved. Layer: core. */
 #include "broker/core/answer.h"
 #include "broker/core/clock.h"
 #include "broker/core/connection.h"
@@ -91,7 +91,8 @@ void subscription_drop_readings(struct core *core, struct subscription *subscrip
     subscription->scan = subscription->search = NULL;
 }
 
-/* --- asking the log --------------------------------------------------------------------------------------------------------------- */
+/* --- asking the log
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static bool ask(struct core *core, struct core_reader *reader, const struct share_scan *wanted, struct place until)
 {
@@ -149,11 +150,12 @@ static void search_keys(struct core *core, struct subscription *subscription)
 static void tell_damage(struct core *core, const struct subscription *subscription, const struct core_scanned *scanned)
 {
     if (scanned->damaged > 0)
-        output_alarm(&core->output,
-                     "subscription %.*s of %.*s passed over %llu damaged entries, the first at position %llu; run `truc log verify`",
-                     (int)subscription->row.name.size, (const char *)subscription->row.name.data,
-                     (int)subscription->row.owner.size, (const char *)subscription->row.owner.data,
-                     (unsigned long long)scanned->damaged, (unsigned long long)scanned->damaged_at);
+        output_alarm(
+            &core->output,
+            "subscription %.*s of %.*s passed over %llu damaged entries, the first at position %llu; run `truc log verify`",
+            (int)subscription->row.name.size, (const char *)subscription->row.name.data, (int)subscription->row.owner.size,
+            (const char *)subscription->row.owner.data, (unsigned long long)scanned->damaged,
+            (unsigned long long)scanned->damaged_at);
 }
 
 void core_on_scanned(struct core *core, const struct core_event *event)
@@ -173,7 +175,8 @@ void core_on_scanned(struct core *core, const struct core_event *event)
         failed = search ? !share_found(subscription->share, scanned->records, scanned->count, scanned->next)
                         : !share_scanned(subscription->share, scanned->records, scanned->count, scanned->next);
     else
-        output_alarm(&core->output, "a subscription cannot look at the log: %s", event->why ? event->why : truc_status_text(event->status));
+        output_alarm(&core->output, "a subscription cannot look at the log: %s",
+                     event->why ? event->why : truc_status_text(event->status));
     if (failed && search)
         share_search_failed(subscription->share);
     else if (failed)
@@ -184,7 +187,8 @@ void core_on_scanned(struct core *core, const struct core_event *event)
         subscription->retry_ns = clock_now(core) + SAVE_RETRY_MS * MS;
 }
 
-/* --- giving out -------------------------------------------------------------------------------------------------------------------- */
+/* --- giving out
+ * -------------------------------------------------------------------------------------------------------------------- */
 
 static struct attachment *attachment_by_number(const struct subscription *subscription, uint64_t number)
 {
@@ -289,8 +293,8 @@ static void reject_damaged(struct core *core, struct attachment *attachment, con
 {
     struct share_lease *lease = &attachment->leases[attachment->lease_done++];
 
-    output_alarm(&core->output, "a record at position %llu cannot be delivered: %s", (unsigned long long)lease->record.place.position,
-                 why ? why : "it is damaged");
+    output_alarm(&core->output, "a record at position %llu cannot be delivered: %s",
+                 (unsigned long long)lease->record.place.position, why ? why : "it is damaged");
     (void)share_settle(attachment->subscription->share, attachment->number, lease->lease, SHARE_DAMAGED, 0, clock_now(core));
 }
 
@@ -325,7 +329,8 @@ void core_on_fetched(struct core *core, const struct core_event *event)
         share_hold(attachment->subscription->share, attachment->number, false);
 }
 
-/* --- saving ------------------------------------------------------------------------------------------------------------------------ */
+/* --- saving
+ * ------------------------------------------------------------------------------------------------------------------------ */
 
 struct saving {
     struct core *core;
@@ -361,7 +366,8 @@ static void save(struct core *core, struct subscription *subscription, bool buri
     (void)settle_pend(core, subscription);
 }
 
-/* --- the pump ---------------------------------------------------------------------------------------------------------------------- */
+/* --- the pump
+ * ---------------------------------------------------------------------------------------------------------------------- */
 
 static int64_t due_ns(const struct subscription *subscription)
 {

@@ -68,10 +68,10 @@ struct core_reader *reader_find(struct connection *connection, uint64_t request_
 /* The spec's texts live as long as the reader. */
 bool reader_keep_spec(struct core_reader *reader, const struct core_read_spec *spec)
 {
-    struct bytes *kept[] = {&reader->spec.pattern, &reader->spec.key, &reader->spec.type, &reader->spec.agency,
-                            &reader->spec.system,  &reader->spec.headers};
-    size_t size = spec->pattern.size + spec->key.size + spec->type.size + spec->agency.size + spec->system.size +
-                  spec->headers.size;
+    struct bytes *kept[] = {&reader->spec.pattern, &reader->spec.key,    &reader->spec.type,
+                            &reader->spec.agency,  &reader->spec.system, &reader->spec.headers};
+    size_t size =
+        spec->pattern.size + spec->key.size + spec->type.size + spec->agency.size + spec->system.size + spec->headers.size;
     uint8_t *at;
 
     reader->spec = *spec;

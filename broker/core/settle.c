@@ -95,7 +95,8 @@ static struct settle *create(struct core *core, struct connection *connection, u
     return settle;
 }
 
-/* --- shared ---------------------------------------------------------------------------------------------------------------------- */
+/* --- shared ----------------------------------------------------------------------------------------------------------------------
+ */
 
 static const enum share_outcome outcomes[] = {
     [TRUC__V1__OUTCOME__OUTCOME_ACK] = SHARE_ACK,       [TRUC__V1__OUTCOME__OUTCOME_NACK] = SHARE_NACK,
@@ -181,7 +182,8 @@ static void settle_shared(struct core *core, struct attachment *attachment, uint
     subscription->settles_last = settle;
 }
 
-/* --- ordered --------------------------------------------------------------------------------------------------------------------- */
+/* --- ordered ---------------------------------------------------------------------------------------------------------------------
+ */
 
 static void settle_ordered(struct core *core, struct attachment *attachment, uint64_t request_id, const Truc__V1__Settle *request)
 {

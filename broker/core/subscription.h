@@ -36,9 +36,9 @@ struct subscription {
 
     struct attachment *first, *last; /* in the order they came */
     uint32_t attachment_count;
-    struct share *share;                 /* shared, while it is in use; owned */
-    struct core_reader *scan, *search;   /* its readings of the log, while attachments are there */
-    bool scanning, searching;            /* an answer is due */
+    struct share *share;                   /* shared, while it is in use; owned */
+    struct core_reader *scan, *search;     /* its readings of the log, while attachments are there */
+    bool scanning, searching;              /* an answer is due */
     struct settle *settles, *settles_last; /* to be answered once what they settled is saved */
     struct subscription *next_touched;
     struct subscription *previous_shared, *next_shared; /* in core.subscriptions_shared, while it has a share */
@@ -51,10 +51,10 @@ struct attachment {
     uint32_t index;
     struct subscription *subscription;
     struct connection *connection;
-    struct attachment *previous, *next;                   /* of the subscription */
+    struct attachment *previous, *next;                       /* of the subscription */
     struct attachment *connection_previous, *connection_next; /* of the connection */
-    struct core_reader *reader; /* ordered: when it is active */
-    uint64_t credit;            /* ordered: bytes, while it stands by */
+    struct core_reader *reader;                               /* ordered: when it is active */
+    uint64_t credit;                                          /* ordered: bytes, while it stands by */
     /* shared: what is on its way to it */
     struct core_reader *fetch; /* the reading that brings records */
     bool fetching;
@@ -89,6 +89,8 @@ struct subscription *subscription_find(const struct core *core, struct bytes own
 struct subscription *subscription_add(struct core *core, const struct subscription_row *row, struct place place);
 /* Forgets it: nobody takes part any more. */
 void subscription_destroy(struct core *core, struct subscription *subscription);
+/* The same definition under the next id, from this place on; the old one is forgotten. NULL when out of memory: then it is gone. */
+struct subscription *subscription_renew(struct core *core, struct subscription *old, struct place place);
 void subscription_fini(struct subscription *subscription);
 
 /* Owner, zero byte, name: the names in core.subscriptions_in_order. */
@@ -116,7 +118,8 @@ void attachment_stop_all(struct core *core, struct subscription *subscription, t
 /* Ordered: the first one becomes active, if it is not. */
 void attachment_activate(struct core *core, struct subscription *subscription);
 
-/* --- the work of a shared one: deliver.c ----------------------------------------------------------------------------------------- */
+/* --- the work of a shared one: deliver.c -----------------------------------------------------------------------------------------
+ */
 
 /* Its share, made when it is not there. False when out of memory. */
 bool subscription_provide_share(struct core *core, struct subscription *subscription);
@@ -129,7 +132,8 @@ struct core_read_spec subscription_read_spec(const struct core *core, const stru
 /* Everything that was touched in this step; then answers, deltas, wake-ups are among the effects. */
 void subscription_pump_all(struct core *core);
 
-/* --- answers that wait: settle.c --------------------------------------------------------------------------------------------------- */
+/* --- answers that wait: settle.c
+ * --------------------------------------------------------------------------------------------------- */
 
 /* What was settled is given to the log: its answers wait for the disk from here on. False: no memory, they stay. */
 bool settle_pend(struct core *core, struct subscription *subscription);

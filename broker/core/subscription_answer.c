@@ -8,8 +8,7 @@
 
 bool subscription_name_is_valid(struct bytes name)
 {
-    return name.size <= SUBSCRIPTION_NAME_BYTES_MAX && topic_check(name, NULL) == TRUC_OK &&
-           !memchr(name.data, '.', name.size);
+    return name.size <= SUBSCRIPTION_NAME_BYTES_MAX && topic_check(name, NULL) == TRUC_OK && !memchr(name.data, '.', name.size);
 }
 
 struct subscription *subscription_named(struct core *core, struct connection *connection, uint64_t request_id, const char *name)

@@ -21,21 +21,19 @@ static bool set_paused(struct core *core, struct subscription *subscription, boo
     return true;
 }
 
-/* Everything begins anew at the place: to the log it is removed, lanes and all, and made again. */
-static bool reset(struct core *core, struct subscription *subscription, struct place place)
+/* Everything begins anew at the place: to the log, lanes and all, it is removed and another one made. */
+static struct subscription *reset(struct core *core, struct subscription *subscription, struct place place)
 {
     struct delta end = {.kind = DELTA_SUBSCRIPTION_END, .subscription_end = subscription->row.subscription_id};
-    struct place before = subscription->place;
 
-    if (!pending_reserve(core, 3) || !output_reserve(&core->output, 3))
-        return false;
-    subscription->place = place;
-    if (!pending_delta(core, &end) || !subscription_save(core, subscription, true)) {
-        subscription->place = before;
-        return false;
-    }
+    if (!pending_reserve(core, 3) || !output_reserve(&core->output, 3) || !pending_delta(core, &end))
+        return NULL;
     attachment_stop_all(core, subscription, TRUC_CANCELLED, "the subscription was reset; subscribe again");
-    return true;
+    subscription = subscription_renew(core, subscription, place);
+    if (subscription && subscription_save(core, subscription, true))
+        return subscription;
+    core_on_log_failed(core, &(struct core_event){.status = TRUC_NO_MEMORY, .why = "no memory to reset a subscription"});
+    return NULL;
 }
 
 static bool remove_it(struct core *core, struct subscription *subscription)
@@ -76,7 +74,8 @@ void core_request_subscription_change(struct core *core, struct connection *conn
     case TRUC__V1__SUBSCRIPTION_ACTION__SUBSCRIPTION_ACTION_RESET:
         if (!subscription_bound(core, connection, frame->request_id, change->place, false, &place))
             return;
-        done = reset(core, subscription, place);
+        subscription = reset(core, subscription, place);
+        done = subscription != NULL;
         break;
     case TRUC__V1__SUBSCRIPTION_ACTION__SUBSCRIPTION_ACTION_REMOVE:
         kind = PENDING_REMOVAL;

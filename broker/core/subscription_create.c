@@ -102,7 +102,8 @@ static bool check_limits(struct wish *wish)
     row->ack_wait_ms = create->ack_wait_ms ? create->ack_wait_ms : ACK_WAIT_DEFAULT_MS;
     row->attempts_max = create->attempts_max == UINT32_MAX ? 0 : create->attempts_max ? create->attempts_max : ATTEMPTS_DEFAULT;
     row->in_flight_max = create->in_flight_max ? create->in_flight_max : IN_FLIGHT_DEFAULT;
-    if (row->ack_wait_ms > ACK_WAIT_MAX_MS || row->in_flight_max > IN_FLIGHT_MAX || create->n_backoff_ms > SUBSCRIPTION_BACKOFFS_MAX)
+    if (row->ack_wait_ms > ACK_WAIT_MAX_MS || row->in_flight_max > IN_FLIGHT_MAX ||
+        create->n_backoff_ms > SUBSCRIPTION_BACKOFFS_MAX)
         return refuse(wish, TRUC_INVALID_ARGUMENT,
                       "ack wait is at most a day, in flight at most 100,000, and a back-off list has at most 8 delays");
     for (size_t i = 0; i < create->n_backoff_ms; i++) {

@@ -49,8 +49,8 @@ struct subscription *subscription_find(const struct core *core, struct bytes own
 /* Copies the row's texts into one piece, each terminated. */
 static bool keep_texts(struct subscription *subscription, const struct subscription_row *row)
 {
-    struct bytes *kept[] = {&subscription->row.owner, &subscription->row.name, &subscription->row.pattern,
-                            &subscription->row.type,  &subscription->row.key,  &subscription->row.source,
+    struct bytes *kept[] = {&subscription->row.owner,  &subscription->row.name, &subscription->row.pattern,
+                            &subscription->row.type,   &subscription->row.key,  &subscription->row.source,
                             &subscription->row.headers};
     size_t size = 0;
     uint8_t *at;
@@ -107,13 +107,8 @@ struct subscription *subscription_add(struct core *core, const struct subscripti
     return subscription;
 }
 
-void subscription_fini(struct subscription *subscription)
-{
-    share_destroy(subscription->share);
-    free(subscription->text);
-}
-
-void subscription_destroy(struct core *core, struct subscription *subscription)
+/* Takes it out of everything; its texts stay with the caller. */
+static void forget(struct core *core, struct subscription *subscription)
 {
     struct order_names names = subscription_order_names(core);
 
@@ -128,11 +123,36 @@ void subscription_destroy(struct core *core, struct subscription *subscription)
     order_remove(&core->subscriptions_in_order, &names, subscription->index);
     table_remove(&core->subscriptions_by_name, core_hash(core, full_name(subscription)), subscription->index);
     subscription_drop_share(core, subscription);
-    subscription_fini(subscription);
     *subscription = (struct subscription){0};
     core->subscription_count--;
 }
 
+struct subscription *subscription_renew(struct core *core, struct subscription *old, struct place place)
+{
+    struct subscription_row row = old->row;
+    struct subscription *renewed;
+    uint8_t *text = old->text; /* the row's texts are in it until they are copied */
+
+    forget(core, old);
+    row.subscription_id = core->last_subscription + 1;
+    renewed = subscription_add(core, &row, place);
+    free(text);
+    return renewed;
+}
+
+void subscription_fini(struct subscription *subscription)
+{
+    share_destroy(subscription->share);
+    free(subscription->text);
+}
+
+void subscription_destroy(struct core *core, struct subscription *subscription)
+{
+    uint8_t *text = subscription->text;
+
+    forget(core, subscription);
+    free(text);
+}
 void subscription_touch(struct core *core, struct subscription *subscription)
 {
     if (subscription->touched)

@@ -4,7 +4,10 @@
 #include "broker/core/subscription.h"
 #include "truc/v1/wire.pb-c.h"
 
-enum { INFO_BYTES = 300, PAGE_SUBSCRIPTIONS_MAX = 100 }; /* a SubscriptionInfo as encoded, besides its texts, at most; and fields of a page */
+enum {
+    INFO_BYTES = 300,
+    PAGE_SUBSCRIPTIONS_MAX = 100
+}; /* a SubscriptionInfo as encoded, besides its texts, at most; and fields of a page */
 
 static size_t info_bytes(const struct subscription_row *row)
 {

@@ -43,7 +43,7 @@ truc_status publish_prepare(struct publisher *publisher, const struct publish_ru
                             struct net_buffer *buffer, struct publish **ret_publish, char why[PUBLISH_WHY_BYTES]);
 /* The root at another level of evidence. TRUC_NO_MEMORY. */
 truc_status publish_digest_again(struct publisher *publisher, struct core_prepared *prepared, enum evidence evidence);
-void publish_free(struct publish *publish); /* NULL is allowed; any thread */
+void publish_free(struct publish *publish);         /* NULL is allowed; any thread */
 void prepared_free(struct core_prepared *prepared); /* of a publish, or the core's own; any thread */
 
 /* What a batch says of its unpacked size, to decide where to check it; 0 when it is too short to say. */

@@ -17,8 +17,8 @@ static struct bytes keep(uint8_t **at, struct bytes text)
 
 struct reading *reading_create(uint64_t number, const struct core_read_spec *spec)
 {
-    size_t size = spec->pattern.size + spec->key.size + spec->type.size + spec->agency.size + spec->system.size +
-                  spec->headers.size;
+    size_t size =
+        spec->pattern.size + spec->key.size + spec->type.size + spec->agency.size + spec->system.size + spec->headers.size;
     struct reading *reading = calloc(1, sizeof *reading + size);
     if (reading == NULL) {
         return NULL;
@@ -96,11 +96,8 @@ void reading_scan(struct reading *reading, struct letter *letter)
     for (size_t i = 0; i < scan.count; i++) {
         records[i] = (struct share_record){scan.records[i].place, scan.records[i].bytes, scan.records[i].key};
     }
-    letter->event.scanned = (struct core_scanned){.records = records,
-                                                  .count = scan.count,
-                                                  .next = scan.next,
-                                                  .damaged = scan.damaged,
-                                                  .damaged_at = scan.damaged_at};
+    letter->event.scanned = (struct core_scanned){
+        .records = records, .count = scan.count, .next = scan.next, .damaged = scan.damaged, .damaged_at = scan.damaged_at};
 }
 
 struct bound { /* one end of a range, as asked for */

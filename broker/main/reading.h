@@ -32,11 +32,11 @@ struct reading {
     struct log_reader *log_reader;
     struct log_scanner *log_scanner;
     struct log_fetcher *log_fetcher;
-    struct log_scan_record *found;    /* SCAN_RECORDS_MAX, what a scan finds */
+    struct log_scan_record *found;   /* SCAN_RECORDS_MAX, what a scan finds */
     struct share_record *records[2]; /* of each letter, as many */
     uint64_t *keys;                  /* SEARCH_KEYS_MAX; of a scan */
     struct place *places;            /* GRANT_RECORDS_MAX; of a fetch; all owned */
-    struct core_read_spec spec; /* its texts are in texts */
+    struct core_read_spec spec;      /* its texts are in texts */
     uint8_t texts[];
 };
 

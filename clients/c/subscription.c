@@ -154,7 +154,7 @@ truc_status subscription_change(truc_client *client, const char *name, Truc__V1_
     if (status != TRUC_OK)
         return status;
     ok = message;
-    if (ok->info == NULL) {
+    if (ok->info == NULL && action != TRUC__V1__SUBSCRIPTION_ACTION__SUBSCRIPTION_ACTION_REMOVE) {
         free(memory);
         return TRUC_PROTOCOL;
     }

@@ -95,7 +95,8 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], "dump") == 0 && options.out != NULL)
             return ledger_dump(&options);
     }
-    fprintf(stderr, "usage: truc_ledger produce|drain|follow|work|dump --url URL [--ledger FILE] [--name NAME] [--outbox DIR] [--rate "
-                    "N] [--out FILE]\n");
+    fprintf(stderr,
+            "usage: truc_ledger produce|drain|follow|work|dump --url URL [--ledger FILE] [--name NAME] [--outbox DIR] [--rate "
+            "N] [--out FILE]\n");
     return 2;
 }

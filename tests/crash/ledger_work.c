@@ -1,4 +1,5 @@
-/* A worker of the shared subscription `work`: acknowledges most records, refuses, rejects and forgets some, and writes down when. */
+/* A worker of the shared subscription `work`: acknowledges most records, refuses, rejects and forgets some, and writes down when.
+ */
 #include "ledger.h"
 
 #include <inttypes.h>

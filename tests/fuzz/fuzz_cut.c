@@ -1,5 +1,5 @@
-/* fuzz_cut.c: any bytes as the parts of a cut entry, with right checksums, which no fuzzer guesses: u16 leaf size, leaf, the rest is the
- * batch. */
+/* fuzz_cut.c: any bytes as the parts of a cut entry, with right checksums, which no fuzzer guesses: u16 leaf size, leaf, the rest
+ * is the batch. */
 #include "proto/cut.h"
 #include "tests/fuzz/fuzz_check.h"
 
