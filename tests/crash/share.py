@@ -3,9 +3,9 @@
 
   share.py [--bin DIR] [--kills N] [--seed S] [--keep]
 
-Two producers publish records with few keys, and some without. Four workers acknowledge most, refuse and reject some, forget some. Each
-writes down, on one clock, what it was given (G), what it was about to say (T acknowledge, N refuse, J reject) and what was confirmed
-(K, on disk before it goes on). In the end the log says which records there were, and for every one of them must hold:
+Two producers publish records with few keys, and some without. Four workers acknowledge most, refuse and reject some, forget some.
+Each writes down, on one clock, what it was given (G), what it was about to say (T acknowledge, N refuse, J reject) and what was
+confirmed (K, on disk before it goes on). In the end the log says which records there were, and for every one of them must hold:
   lost        some worker had it confirmed, or said that it is done shortly before a kill, which may have taken the confirmation
   overtaken   it was first given only after a worker had said of the one before it with its key that it is done
   again       it was never given after it had been confirmed
