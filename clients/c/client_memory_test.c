@@ -115,11 +115,39 @@ static void read_back(truc_client *client, struct tally *tally)
     truc_reader_close(reader);
 }
 
+/* Takes what there is through a subscription, whatever is lost on the way; gives up when the worker ends. */
+static void work_through(truc_client *client, const char *mode, const truc_options *set)
+{
+    truc_worker *worker = NULL;
+    const truc_job *job = NULL;
+    uint64_t at_least = 0;
+    truc_status status = truc_subscription_create(client, mode, set, NULL);
+
+    assert_true(acceptable(status));
+    if (status == TRUC_OK) {
+        status = truc_worker_open(client, mode, set, NULL, NULL, NULL, NULL, &worker, NULL);
+        assert_true(acceptable(status));
+    }
+    while (status == TRUC_OK && at_least < 100) {
+        status = truc_worker_pull(worker, 300, &job);
+        assert_true(acceptable(status) || status == TRUC_TIMED_OUT);
+        if (status != TRUC_OK)
+            break;
+        status = truc_ack(worker, job->lease);
+        assert_true(acceptable(status) || status == TRUC_LEASE_LOST);
+        at_least += status == TRUC_OK;
+        status = TRUC_OK;
+    }
+    (void)truc_worker_close(worker, WAIT_MS);
+}
+
 /* A whole session whose allocation number `fail_at` fails; returns how many there were until then. */
 static long session(long fail_at)
 {
     truc_options *options = kit_options("url", broker->url, "reconnect_min_ms", "1", "connect_timeout_ms", "5000", "codec", "lz4",
                                         "batch_records", "10", NULL);
+    truc_options *shared = kit_options("pattern", "memory.>", "start", "start", "credit", "40", NULL);
+    truc_options *ordered = kit_options("pattern", "memory.>", "start", "start", "mode", "ordered", NULL);
     struct tally tally = {0};
     truc_client *client = NULL;
     truc_producer *producer = NULL;
@@ -140,10 +168,14 @@ static long session(long fail_at)
             assert_int_equal(tally.told, taken);
         }
         read_back(client, &tally);
+        work_through(client, "shared", shared);
+        work_through(client, "ordered", ordered);
         truc_client_close(client);
     }
     fail_at -= atomic_exchange(&countdown, -1);
     truc_options_destroy(options);
+    truc_options_destroy(shared);
+    truc_options_destroy(ordered);
     return fail_at;
 }
 
@@ -166,6 +198,8 @@ static void memory_each_allocation_may_fail(void **state)
         memset(broker->lanes, 0, sizeof broker->lanes);
         memset(broker->topics, 0, sizeof broker->topics);
         memset(broker->producers, 0, sizeof broker->producers);
+        fake_share_fini(&broker->share);
+        broker->share = (struct fake_share){0};
         fake_broker_unlock(broker);
     }
     fake_broker_stop(broker);

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -516,6 +517,7 @@ static void *run(void *argument)
         fd = accept(broker->listener, NULL, NULL);
         if (fd < 0)
             continue;
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
         fake_broker_lock(broker);
         broker->connection = fd;
         broker->connections++;

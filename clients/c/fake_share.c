@@ -91,7 +91,6 @@ void fake_share_fini(struct fake_share *share)
 static void fill_info(const struct fake_broker *broker, struct fake_subscription *subscription, Truc__V1__SubscriptionInfo *info)
 {
     static char owner[] = "H26.16";
-
     truc__v1__subscription_info__init(info);
     info->owner = owner;
     info->name = subscription->name;
@@ -296,6 +295,7 @@ static void put_entry(struct fake_broker *broker, struct parcelling *parcelling,
     if (count < view.fields.record_count && cutter_take(broker->share.cutter, &view) == TRUC_OK) {
         cutter_write(broker->share.cutter, indexes, count, payload + parcelling->size);
         parcelling->size += cutter_size(broker->share.cutter, indexes, count);
+        broker->share.cuts++;
     } else {
         memcpy(payload + parcelling->size, stored->bytes, stored->size);
         parcelling->size += stored->size;

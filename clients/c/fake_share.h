@@ -52,7 +52,7 @@ struct fake_share {
     enum fake_harm harm;
     uint64_t harm_at;
     /* what came */
-    uint64_t delivers, settles, settlements, settled, extended, returned, rejected, stale, credits, cancels, returned_late;
+    uint64_t delivers, cuts, settles, settlements, settled, extended, returned, rejected, stale, credits, cancels, returned_late;
     struct fake_subscription subscriptions[FAKE_SUBSCRIPTIONS_MAX];
     size_t count;
     int64_t clock_ns;

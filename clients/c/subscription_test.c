@@ -132,6 +132,7 @@ static void worker_lies_are_found(void **state)
             if (status != ends[harm])
                 fail_msg("harm %u: %s: %s", harm, truc_status_name(status), work->why);
             assert_string_not_equal(work->why, "");
+            assert_true(harm != HARM_INDEX_OTHER || strstr(work->why, "a part of an entry") != NULL);
             assert_int_equal(work->count, harm == HARM_INDEX_OTHER                           ? 40
                                           : harm == HARM_ENTRY_MISSING || harm == HARM_BYTES ? 50
                                           : harm == HARM_ENTRY_MORE                          ? 60

@@ -154,6 +154,9 @@ void worker_pump_all(struct truc_worker *worker);
 void worker_lose(struct truc_worker *worker, truc_status status);
 void worker_lose_unsent(struct truc_worker *worker, truc_status status);
 
+/* The serial of the batch that what is settled now is in, or will be in. */
+uint64_t worker_last_serial(const struct truc_worker *worker);
+
 /* Whether something up to this serial is still under way. */
 bool worker_unsettled(const struct truc_worker *worker, uint64_t serial);
 

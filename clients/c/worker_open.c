@@ -303,7 +303,7 @@ truc_status truc_extend(truc_worker *worker, uint64_t lease, uint32_t delay_ms)
 static truc_status flush(struct truc_worker *worker, int64_t deadline_ns)
 {
     truc_client *client = worker->client;
-    uint64_t serial = worker->settling.serial;
+    uint64_t serial = worker_last_serial(worker);
 
     while (worker_unsettled(worker, serial)) {
         if (!clock_wait(&client->changed, &client->lock, deadline_ns))

@@ -153,14 +153,20 @@ static struct settle_batch *open_batch(struct truc_worker *worker)
     return settling->open;
 }
 
-/* Ordered: what is acknowledged further than the broker was told becomes a batch. False when out of memory. */
+/* Ordered: whether more is acknowledged than the broker was told. */
+static bool moved(const struct truc_worker *worker)
+{
+    return worker->ordered && worker->turn && worker->marks.reached.position > worker->settling.sent_position;
+}
+
+/* Ordered: what is acknowledged further becomes a batch. False when out of memory. */
 static bool open_moved(struct truc_worker *worker)
 {
     const struct mark *reached = &worker->marks.reached;
     struct settlement item = {.first = reached->number, .lease = reached->position, .count = 1, .outcome = TRUC_OUTCOME_ACK};
     struct settle_batch *batch;
 
-    if (!worker->turn || reached->position <= worker->settling.sent_position)
+    if (!moved(worker))
         return true;
     batch = open_batch(worker);
     if (batch == NULL)
@@ -184,7 +190,7 @@ static void pump(struct truc_worker *worker, size_t most)
             batch = take_first(&settling->ready_head, &settling->ready_tail);
             settling->ready_count--;
         } else {
-            if (worker->ordered && settling->open == NULL && !open_moved(worker)) {
+            if (settling->open == NULL && !open_moved(worker)) {
                 settling->retry_at_ns = clock_now_ns() + RETRY_MS * MS;
                 client_wake_at(worker->client, settling->retry_at_ns);
                 return;
@@ -324,6 +330,11 @@ void worker_lose(struct truc_worker *worker, truc_status status)
 /* --- what became of it -----------------------------------------------------------------------------------------------------------
  */
 
+uint64_t worker_last_serial(const struct truc_worker *worker)
+{
+    return worker->settling.serial + moved(worker); /* the next batch takes what has moved with it */
+}
+
 static bool has_serial(const struct settle_batch *batch, uint64_t serial)
 {
     for (; batch != NULL; batch = batch->next) {
@@ -337,7 +348,7 @@ bool worker_unsettled(const struct truc_worker *worker, uint64_t serial)
 {
     const struct settling *settling = &worker->settling;
 
-    if (worker->ordered && worker->turn && worker->marks.reached.position > settling->sent_position)
+    if (serial > settling->serial && moved(worker))
         return true;
     return has_serial(settling->open, serial) || has_serial(settling->ready_head, serial) || has_serial(settling->sent, serial) ||
            has_serial(settling->told_head, serial) || (settling->telling != 0 && settling->telling <= serial);
