@@ -193,9 +193,9 @@ static void settle_ordered(struct core *core, struct attachment *attachment, uin
                           .cursor = {.subscription_id = subscription->row.subscription_id, .place = {.position = position}}};
     struct settle *settle;
 
-    if (!attachment->reader || position > attachment->reader->position || position < subscription->place.position) {
+    if (!attachment->reader || position > attachment->reader->position) {
         answer_error(core, attachment->connection, request_id, refusal_actual(TRUC_OUT_OF_RANGE, subscription->place.position),
-                     "only the active subscriber acknowledges, above what is acknowledged (%llu) and at most what it was sent",
+                     "only the active subscriber acknowledges, and at most what it was sent; acknowledged is what lies below %llu",
                      (unsigned long long)subscription->place.position);
         return;
     }
@@ -207,7 +207,8 @@ static void settle_ordered(struct core *core, struct attachment *attachment, uin
                      "the log takes nothing now; retry after the time given");
         return;
     }
-    subscription->place.position = position;
+    if (position > subscription->place.position)
+        subscription->place.position = position;
     settle->next = subscription->settles;
     subscription->settles = settle;
     if (!settle_pend(core, subscription))
