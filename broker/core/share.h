@@ -23,7 +23,7 @@
 
 struct share;
 
-enum { LANE_RECORDS_MAX = 32, SEARCH_KEYS_MAX = 256, GRANT_RECORDS_MAX = 256 };
+enum { LANE_RECORDS_MAX = 1024, SEARCH_KEYS_MAX = 256, GRANT_RECORDS_MAX = 256 };
 
 struct share_config {
     uint32_t attempts_max;                         /* deliveries before a record is dead; 0: without limit */

@@ -17,16 +17,17 @@
 #include "broker/core/table.h"
 
 /* Bounds that a test may make narrower. */
-#ifndef SHARE_LANES_ROOMY
-#define SHARE_LANES_ROOMY 4096
+#ifndef SHARE_RECORDS_ROOMY
+#define SHARE_RECORDS_ROOMY (128 * 1024)
 #endif
 #ifndef SHARE_READY_MIN
 #define SHARE_READY_MIN 64
 #endif
 
 enum {
-    LANES_ROOMY = SHARE_LANES_ROOMY, /* up to so many lanes keep LANE_RECORDS_MAX records each; when there are more, */
-    LANE_RECORDS_FEW = 4,            /* a lane takes no more when it has so many: memory is for keys then, not for their queues */
+    RECORDS_ROOMY =
+        SHARE_RECORDS_ROOMY, /* that all lanes may keep behind their first ones, divided among them; when all is used, */
+    LANE_RECORDS_FEW = 4,    /* a lane takes no more when it has so many: memory is for keys then, not for their queues */
 
     /* Lanes that are ready before anybody takes them, so that workers need not wait for the log: twice what they can take at once,
      * but some, and not very many. */
@@ -81,7 +82,8 @@ struct lane {
         uint32_t previous, next;
     } links[LINK_COUNT]; /* TURN: in share.ready, worker.leased or share.dead_lanes, as the state says */
     uint16_t slot;       /* in the search under way, + 1; 0: it is not searched */
-    uint8_t count, state, dead;
+    uint16_t count;
+    uint8_t state, dead;
     bool more : 1;
     bool saved : 1;  /* a row of it may be on disk */
     bool tabled : 1; /* in lanes_by_key: all with a key, and restored ones */
@@ -186,7 +188,11 @@ static inline uint32_t lane_count_active(const struct share *share)
 /* How many records a lane may keep now. */
 static inline uint32_t lane_room(const struct share *share)
 {
-    return lane_count(share) > LANES_ROOMY ? LANE_RECORDS_FEW : LANE_RECORDS_MAX;
+    uint32_t each = RECORDS_ROOMY / (lane_count(share) + 1);
+
+    if (share->rests.used >= RECORDS_ROOMY || each < LANE_RECORDS_FEW)
+        return LANE_RECORDS_FEW;
+    return each < LANE_RECORDS_MAX ? each : LANE_RECORDS_MAX;
 }
 
 static inline int64_t time_after(int64_t now_ns, int64_t delay_ns)
