@@ -154,7 +154,8 @@ class WrongTest(unittest.TestCase):
 class HelpTest(unittest.TestCase):
     def test_every_verb_explains_itself_with_an_example_first(self):
         overview = cli.run(None, "help").stdout.decode()
-        verbs = re.findall(r"^  ((?:topic |log |bench |subscription )?[a-z0-9]+) .*$", overview.split("verbs:\n")[1].split("\n\n")[0], re.M)
+        listed = overview.split("verbs:\n")[1].split("\n\n")[0]
+        verbs = re.findall(r"^  ((?:topic |log |bench |subscription )?[a-z0-9]+) .*$", listed, re.M)
         self.assertGreaterEqual(len(verbs), 12)
         for verb in verbs:
             with self.subTest(verb):
