@@ -8,7 +8,8 @@
  *    8 per chosen record, in order: u32 index | u32 size | u8[16] salt | record bytes, padded with zeros to 8
  *      digests, 32 bytes each: of every largest subtree of the 16-ary tree that holds no chosen record, from left to right
  *
- * So whoever gets a part can check records_root, and learns of the other records nothing but how many there are.
+ * So whoever gets a part can check records_root, and learns of the other records nothing but how many there are, and their bytes
+ * together.
  * Only entries of evidence `record` can be cut; others go whole. Pure; one thread per context. */
 #ifndef TRUC_PROTO_CUT_H
 #define TRUC_PROTO_CUT_H
@@ -16,22 +17,22 @@
 #include "digest.h"
 #include "entry.h"
 
-enum { ENTRY_FLAG_CUT = 1, BATCH_FLAG_CUT = 1 };
-
 /* The record digests of one entry, made once for the several parts it is cut into. One thread. */
 struct cutter;
-struct cutter *cutter_create(void); /* NULL when out of memory */
+struct cutter *cutter_create(void);         /* NULL when out of memory */
 void cutter_destroy(struct cutter *cutter); /* NULL is allowed */
 
 /* Takes a stored entry (directory is ignored): unpacks it, finds its records, digests all of them; borrowed until the next call or
- * until the entry's bytes go. TRUC_DAMAGED, TRUC_BAD_CODEC, TRUC_NO_MEMORY; TRUC_UNSUPPORTED for evidence `batch`, which goes whole. */
+ * until the entry's bytes go. TRUC_DAMAGED, TRUC_BAD_CODEC, TRUC_NO_MEMORY; TRUC_UNSUPPORTED for evidence `batch`, which goes
+ * whole. */
 truc_status cutter_take(struct cutter *cutter, const struct entry_view *entry);
 
 /* Record at an index of the taken entry (below its record count), as published. */
 struct bytes cutter_record(const struct cutter *cutter, uint32_t index);
 
 /* Exact size of the cut entry for these indexes (ascending, distinct, 1 to record count - 1 or all of them), and the cut entry
- * itself, written to `out` (8-aligned). */
+ * itself, written to `out` (8-aligned). Many small records of a full batch can make it larger than a receiver takes (a batch of
+ * BATCH_BYTES_MAX), since each carries its salt: then it has to be cut into more parts; one record always fits. */
 size_t cutter_size(const struct cutter *cutter, const uint32_t *indexes, size_t count);
 void cutter_write(struct cutter *cutter, const uint32_t *indexes, size_t count, uint8_t *out);
 

@@ -7,7 +7,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
-enum { TAG_RECORD = 0, TAG_NODE = 2, TAG_CHUNK = 3, TREE_FAN = 16 };
+enum { TAG_RECORD = 0, TAG_NODE = 2, TAG_CHUNK = 3 };
 
 _Static_assert((int)SALT_BYTES == (int)SHA256_SALT_BYTES, "the lanes take the salts as they are");
 
@@ -24,7 +24,7 @@ struct digest_context {
     size_t capacity;        /* records that fit the arrays below */
     uint8_t *salts;         /* capacity x SALT_BYTES */
     uint8_t *digests;       /* capacity x DIGEST_BYTES */
-    uint8_t *nodes;         /* nodes_of(capacity) x DIGEST_BYTES: the next level while the tree is folded */
+    uint8_t *nodes;         /* tree_nodes(capacity) x DIGEST_BYTES: the next level while the tree is folded */
     struct bytes *messages; /* capacity */
 };
 
@@ -109,11 +109,6 @@ static void hash_tagged(struct digest_context *context, uint8_t tag, struct byte
     hash_end(context, ret_digest);
 }
 
-static size_t nodes_of(size_t count)
-{
-    return (count + TREE_FAN - 1) / TREE_FAN;
-}
-
 static bool grow(void *array, size_t size)
 {
     void **at = array;
@@ -129,21 +124,21 @@ static truc_status scratch_reserve(struct digest_context *context, size_t record
         return TRUC_OK;
     context->capacity = 0;
     if (!grow(&context->salts, record_count * SALT_BYTES) || !grow(&context->digests, record_count * DIGEST_BYTES) ||
-        !grow(&context->nodes, nodes_of(record_count) * DIGEST_BYTES) ||
+        !grow(&context->nodes, tree_nodes(record_count) * DIGEST_BYTES) ||
         !grow(&context->messages, record_count * sizeof *context->messages))
         return TRUC_NO_MEMORY;
     context->capacity = record_count;
     return TRUC_OK;
 }
 
-static void make_salts(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], size_t record_count)
+void digest_salts(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], size_t count, uint8_t *ret_salts)
 {
     static const uint8_t zero_iv[16];
-    int size = (int)(record_count * SALT_BYTES), made = 0;
+    int size = (int)(count * SALT_BYTES), made = 0;
 
-    memset(context->salts, 0, (size_t)size);
+    memset(ret_salts, 0, (size_t)size);
     must(EVP_EncryptInit_ex2(context->keystream, context->aes, seed, zero_iv, NULL));
-    must(EVP_EncryptUpdate(context->keystream, context->salts, &made, context->salts, size));
+    must(EVP_EncryptUpdate(context->keystream, ret_salts, &made, ret_salts, size));
     must(made == size);
 }
 
@@ -187,18 +182,35 @@ static void hash_all(struct digest_context *context, uint8_t tag, const uint8_t 
     }
 }
 
-/* Folds context->digests to one. context->messages is scratch: the records have been hashed. */
+void digest_records(struct digest_context *context, const uint8_t *salts, const struct bytes *records, size_t count,
+                    uint8_t *ret_digests)
+{
+    hash_all(context, TAG_RECORD, salts, count, records, ret_digests);
+}
+
+void digest_level(struct digest_context *context, const uint8_t *digests, size_t count, uint8_t *ret_nodes)
+{
+    struct bytes groups[SHA256_LANES]; /* nodes are of one length, so all lanes end together: a lane's worth at a time */
+    size_t grouped = 0;
+
+    for (size_t first = 0; first < count; first += TREE_FAN) {
+        size_t children = count - first < TREE_FAN ? count - first : TREE_FAN;
+        groups[grouped++] = bytes_of(digests + first * DIGEST_BYTES, children * DIGEST_BYTES);
+        if (grouped == SHA256_LANES || first + children == count) {
+            hash_all(context, TAG_NODE, NULL, grouped, groups, ret_nodes);
+            ret_nodes += grouped * DIGEST_BYTES;
+            grouped = 0;
+        }
+    }
+}
+
+/* Folds context->digests to one. */
 static void fold(struct digest_context *context, size_t count, uint8_t ret_root[DIGEST_BYTES])
 {
-    while (count > 1) {
-        size_t nodes = nodes_of(count);
-        for (size_t i = 0; i < nodes; i++) {
-            size_t first = i * TREE_FAN, children = count - first < TREE_FAN ? count - first : TREE_FAN;
-            context->messages[i] = bytes_of(context->digests + first * DIGEST_BYTES, children * DIGEST_BYTES);
-        }
-        hash_all(context, TAG_NODE, NULL, nodes, context->messages, context->nodes);
+    for (size_t nodes; count > 1; count = nodes) {
+        nodes = tree_nodes(count);
+        digest_level(context, context->digests, count, context->nodes);
         memcpy(context->digests, context->nodes, nodes * DIGEST_BYTES);
-        count = nodes;
     }
     memcpy(ret_root, context->digests, DIGEST_BYTES);
 }
@@ -223,8 +235,8 @@ truc_status digest_records_root(struct digest_context *context, const uint8_t se
     }
     if (status != TRUC_OK || count != record_count)
         return TRUC_BAD_BATCH;
-    make_salts(context, seed, record_count);
-    hash_all(context, TAG_RECORD, context->salts, count, context->messages, context->digests);
+    digest_salts(context, seed, count, context->salts);
+    digest_records(context, context->salts, context->messages, count, context->digests);
     fold(context, count, ret_root);
     return TRUC_OK;
 }
@@ -244,7 +256,7 @@ truc_status digest_batch_root(struct digest_context *context, const uint8_t seed
         size_t left = raw_payload.size - at;
         context->messages[i] = bytes_of(raw_payload.data + at, left < CHUNK_BYTES ? left : CHUNK_BYTES);
     }
-    make_salts(context, seed, count);
+    digest_salts(context, seed, count, context->salts);
     hash_all(context, TAG_CHUNK, context->salts, count, context->messages, context->digests);
     fold(context, count, ret_root);
     return TRUC_OK;
