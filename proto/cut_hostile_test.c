@@ -105,6 +105,7 @@ static truc_status prove_payload(struct tampering *t, struct bytes payload)
     memcpy(batch + BATCH_PREFIX_BYTES + header.size, payload.data, payload.size);
     entry_write_cut(entry, &t->whole.view.fields, leaf, batch_size);
     truc_status status = prove(t->whole.digests, bytes_of(entry, size), &p);
+    assert_true(p.capacity <= payload.size / 24); /* memory for what came, not for what is said to come */
     free(p.records);
     free(entry);
     return status;
@@ -131,6 +132,7 @@ static void cut_hostile_numbers_are_damage(void **state)
     tampering_init(&t);
     const uint8_t *payload = t.proven.batch.stored.data;
     size_t second = 8 + 24 + align8(t.proven.records[0].encoded.size);
+    size_t third = second + 24 + align8(t.proven.records[1].encoded.size);
     size_t counts[] = {0 /* chosen */, 4 /* digests */}, sizes[] = {8 + 4, second + 4};
     for (size_t i = 0; i < sizeof hostile / sizeof hostile[0]; i++) {
         for (size_t k = 0; k < 2; k++) {
@@ -143,9 +145,52 @@ static void cut_hostile_numbers_are_damage(void **state)
             assert_status(prove_changed(&t, 8, hostile[i]), TRUC_DAMAGED);
         if (hostile[i] < 17 || hostile[i] >= 39)
             assert_status(prove_changed(&t, second, hostile[i]), TRUC_DAMAGED);
+        if (hostile[i] < 18 || hostile[i] >= 40)
+            assert_status(prove_changed(&t, third, hostile[i]), TRUC_DAMAGED);
     }
     assert_status(prove_changed(&t, second, 17), TRUC_DAMAGED); /* twice */
     assert_status(prove_changed(&t, 8, 17), TRUC_OK);           /* nothing changed */
+    tampering_fini(&t);
+}
+
+/* Nothing chosen and the root given; a record behind the last one and the digests that it would need. */
+static void cut_choice_outside_of_the_records_is_damage(void **state)
+{
+    struct tampering t;
+    uint8_t changed[8 + DIGEST_BYTES] = {0};
+    (void)state;
+    tampering_init(&t);
+    assert_status(prove_payload(&t, bytes_of(changed, 8)), TRUC_DAMAGED);
+    store_u32(changed + 4, 1);
+    memcpy(changed + 8, t.whole.levels[2], DIGEST_BYTES);
+    assert_status(prove_payload(&t, bytes_of(changed, 8 + DIGEST_BYTES)), TRUC_DAMAGED);
+
+    struct bytes payload = t.proven.batch.stored;
+    size_t third = 8 + 2 * 24 + align8(t.proven.records[0].encoded.size) + align8(t.proven.records[1].encoded.size);
+    size_t fewer = payload.size - 6 * DIGEST_BYTES; /* a node in place of d32 to d38 */
+    uint8_t *behind = need(fewer);
+    memcpy(behind, payload.data, fewer);
+    store_u32(behind + 4, load_u32(behind + 4) - 6);
+    store_u32(behind + third, t.whole.count);
+    assert_status(prove_payload(&t, bytes_of(behind, fewer)), TRUC_DAMAGED);
+    free(behind);
+    tampering_fini(&t);
+}
+
+/* A directory is never served, and a cut entry does not even say that there is one. */
+static void cut_entry_with_a_directory_is_damage(void **state)
+{
+    struct tampering t;
+    (void)state;
+    tampering_init(&t);
+    store_u32(t.bytes, (uint32_t)t.part.size + 8);
+    store_u32(t.bytes + 44, 8);
+    mend_checksum(t.bytes, t.part.size);
+    assert_status(prove(t.whole.digests, t.part, &t.proven), TRUC_DAMAGED);
+    store_u32(t.bytes, (uint32_t)t.part.size);
+    store_u32(t.bytes + 44, 0);
+    mend_checksum(t.bytes, t.part.size);
+    assert_status(prove(t.whole.digests, t.part, &t.proven), TRUC_OK);
     tampering_fini(&t);
 }
 
@@ -205,7 +250,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cut_every_flipped_bit_is_found),          cmocka_unit_test(cut_every_forged_bit_is_found),
-        cmocka_unit_test(cut_hostile_numbers_are_damage),          cmocka_unit_test(cut_payload_too_short_or_long_is_damage),
+        cmocka_unit_test(cut_hostile_numbers_are_damage),          cmocka_unit_test(cut_choice_outside_of_the_records_is_damage),
+        cmocka_unit_test(cut_entry_with_a_directory_is_damage),    cmocka_unit_test(cut_payload_too_short_or_long_is_damage),
         cmocka_unit_test(cut_digests_in_another_form_are_refused),
     };
     source.state = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
