@@ -190,6 +190,27 @@ static truc_status check_header(const struct batch_view *view, const char **ret_
     return TRUC_OK;
 }
 
+static truc_status check_codec(const uint8_t *in, uint64_t stored_size, uint64_t raw_size, const char **ret_why)
+{
+    if (in[AT_CODEC] == CODEC_NONE && raw_size != stored_size)
+        return refuse(TRUC_BAD_BATCH, ret_why, "raw_size: differs from stored_size without a codec");
+    if (raw_size > RATIO_FREE_BYTES && raw_size > stored_size * BATCH_RATIO_MAX)
+        return refuse(TRUC_BAD_CODEC, ret_why, "raw_size: over 1024 times stored_size");
+    return TRUC_OK;
+}
+
+/* Of a cut batch: the seed would give away the salts of the records left out. */
+static const uint8_t no_seed[SALT_SEED_BYTES];
+
+static truc_status check_cut(const uint8_t *in, const char **ret_why)
+{
+    if (in[AT_CODEC] != CODEC_NONE)
+        return refuse(TRUC_BAD_BATCH, ret_why, "codec: a cut batch has none");
+    if (memcmp(in + AT_SEED, no_seed, SALT_SEED_BYTES) != 0)
+        return refuse(TRUC_BAD_BATCH, ret_why, "salt_seed: a cut batch has none");
+    return TRUC_OK;
+}
+
 /* The prefix: everything declared is held against limits and against what is there. */
 static truc_status parse_prefix(struct bytes encoded, uint8_t flags, struct batch_view *view, const char **ret_why)
 {
@@ -204,7 +225,7 @@ static truc_status parse_prefix(struct bytes encoded, uint8_t flags, struct batc
     if (load_u16(in + AT_VERSION) != BATCH_VERSION)
         return refuse(TRUC_UNSUPPORTED, ret_why, "version: not 1");
     if (in[AT_FLAGS] != flags)
-        return refuse(TRUC_UNSUPPORTED, ret_why, "flags: reserved");
+        return refuse(TRUC_UNSUPPORTED, ret_why, flags == 0 ? "flags: cut, or reserved" : "flags: not those of a cut batch");
     if (load_u64(in + AT_RESERVED) != 0)
         return refuse(TRUC_UNSUPPORTED, ret_why, "reserved bytes of the prefix are set");
     if (in[AT_CODEC] >= CODEC_COUNT)
@@ -222,10 +243,9 @@ static truc_status parse_prefix(struct bytes encoded, uint8_t flags, struct batc
         return refuse(TRUC_BAD_BATCH, ret_why, "payload: a batch is not empty");
     if (raw_size > BATCH_RAW_BYTES_MAX)
         return refuse(TRUC_BATCH_TOO_LARGE, ret_why, "raw_size: over the limit");
-    if (flags == BATCH_FLAG_CUT ? in[AT_CODEC] != CODEC_NONE : in[AT_CODEC] == CODEC_NONE && raw_size != stored_size)
-        return refuse(TRUC_BAD_BATCH, ret_why, "raw_size: differs from stored_size without a codec");
-    if (flags == 0 && raw_size > RATIO_FREE_BYTES && raw_size > stored_size * BATCH_RATIO_MAX)
-        return refuse(TRUC_BAD_CODEC, ret_why, "raw_size: over 1024 times stored_size");
+    truc_status status = flags == BATCH_FLAG_CUT ? check_cut(in, ret_why) : check_codec(in, stored_size, raw_size, ret_why);
+    if (status != TRUC_OK)
+        return status;
 
     const uint8_t *body = in + BATCH_PREFIX_BYTES;
     view->encoded = encoded;
@@ -298,21 +318,33 @@ size_t batch_header_size(const struct batch_header_fields *fields)
            number_size(fields->record_count);
 }
 
-void batch_head_write(uint8_t *out, const struct batch_header_fields *fields, enum codec codec, uint32_t stored_size,
-                      uint32_t raw_size, const uint8_t seed[SALT_SEED_BYTES])
+/* Returns the end: where the immutable header goes. */
+static uint8_t *put_prefix(uint8_t *out, enum codec codec, uint8_t flags, size_t header_size, uint32_t stored_size,
+                           uint32_t raw_size, const uint8_t seed[SALT_SEED_BYTES])
 {
     store_u32(out + AT_MAGIC, BATCH_MAGIC);
     store_u16(out + AT_VERSION, BATCH_VERSION);
     out[AT_CODEC] = (uint8_t)codec;
-    out[AT_FLAGS] = 0;
-    store_u32(out + AT_HEADER_SIZE, (uint32_t)batch_header_size(fields));
+    out[AT_FLAGS] = flags;
+    store_u32(out + AT_HEADER_SIZE, (uint32_t)header_size);
     store_u32(out + AT_SIGNATURE_SIZE, 0);
     store_u32(out + AT_STORED_SIZE, stored_size);
     store_u32(out + AT_RAW_SIZE, raw_size);
     store_u64(out + AT_RESERVED, 0);
     memcpy(out + AT_SEED, seed, SALT_SEED_BYTES);
+    return out + BATCH_PREFIX_BYTES;
+}
 
-    out += BATCH_PREFIX_BYTES;
+void batch_cut_head_write(uint8_t *out, struct bytes header, uint32_t stored_size, uint32_t raw_size)
+{
+    out = put_prefix(out, CODEC_NONE, BATCH_FLAG_CUT, header.size, stored_size, raw_size, no_seed);
+    memcpy(out, header.data, header.size);
+}
+
+void batch_head_write(uint8_t *out, const struct batch_header_fields *fields, enum codec codec, uint32_t stored_size,
+                      uint32_t raw_size, const uint8_t seed[SALT_SEED_BYTES])
+{
+    out = put_prefix(out, codec, 0, batch_header_size(fields), stored_size, raw_size, seed);
     out = put_text(out, FIELD_TOPIC, fields->topic);
     out = put_text(out, FIELD_SOURCE, fields->source);
     out = put_text(out, FIELD_SYSTEM, fields->system);
@@ -324,19 +356,6 @@ void batch_head_write(uint8_t *out, const struct batch_header_fields *fields, en
 }
 
 /* --- payload ------------------------------------------------------------------------------------------------------------------ */
-
-void batch_cut_head_write(uint8_t *out, const struct batch_view *batch, uint32_t stored_size)
-{
-    memset(out, 0, BATCH_PREFIX_BYTES);
-    store_u32(out + AT_MAGIC, BATCH_MAGIC);
-    store_u16(out + AT_VERSION, BATCH_VERSION);
-    out[AT_CODEC] = CODEC_NONE;
-    out[AT_FLAGS] = BATCH_FLAG_CUT;
-    store_u32(out + AT_HEADER_SIZE, (uint32_t)batch->header.size);
-    store_u32(out + AT_STORED_SIZE, stored_size);
-    store_u32(out + AT_RAW_SIZE, batch->raw_size);
-    memcpy(out + BATCH_PREFIX_BYTES, batch->header.data, batch->header.size);
-}
 
 truc_status batch_raw(const struct batch_view *view, uint8_t **scratch, size_t *scratch_capacity, struct bytes *ret_raw)
 {

@@ -3,7 +3,7 @@
  *   0  u32 magic "TRB1"          24  u64 reserved, 0
  *   4  u16 version = 1           32  u8[32] salt seed
  *   6  u8  codec                 64  immutable header (truc.v1.BatchHeader), header_size bytes
- *   7  u8  flags = 0                 signature, signature_size bytes (0 in this version)
+ *   7  u8  flags = 0 (1: cut)        signature, signature_size bytes (0 in this version)
  *   8  u32 header_size               payload, stored_size bytes: records (record.h) under the codec
  *  12  u32 signature_size
  *  16  u32 stored_size
@@ -47,7 +47,8 @@ struct batch_view {
  * field is set. *ret_why names the field. */
 truc_status batch_parse(struct bytes encoded, struct batch_view *ret_view, const char **ret_why);
 
-/* The same for the batch of a cut entry (proto/cut.h), whose payload is not one of records. */
+/* The same for the batch of a cut entry (cut.h), which is nothing but that: `stored` is then the cut payload, which batch_raw and
+ * batch_root know nothing of, and raw_size that of the whole. */
 truc_status batch_parse_cut(struct bytes encoded, struct batch_view *ret_view, const char **ret_why);
 
 /* The size of the immutable header for these fields, and the header itself, written by hand-laid protobuf (no allocation). */
@@ -64,8 +65,8 @@ size_t batch_header_size(const struct batch_header_fields *fields);
 void batch_head_write(uint8_t *out, const struct batch_header_fields *fields, enum codec codec, uint32_t stored_size,
                       uint32_t raw_size, const uint8_t seed[SALT_SEED_BYTES]);
 
-/* Prefix and immutable header of a batch as a cut entry has them: the seed is not told. */
-void batch_cut_head_write(uint8_t *out, const struct batch_view *batch, uint32_t stored_size);
+/* The same before a cut payload, under the immutable header as it was received. */
+void batch_cut_head_write(uint8_t *out, struct bytes header, uint32_t stored_size, uint32_t raw_size);
 
 /* The raw payload: the stored bytes themselves, or unpacked into *scratch (realloc'd, owned by the caller, *scratch_capacity
  * kept). TRUC_BAD_CODEC, TRUC_NO_MEMORY. */

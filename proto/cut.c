@@ -1,53 +1,79 @@
-/* cut.c: cutting an entry, and proving a part of one. Both sides walk the records from left to right and agree on which subtrees
- * stand for the records that are left out: at each place the largest one that begins there and holds no chosen record. */
+/* cut.c: writes parts of an entry with what proves them, and proves them. */
 #include "proto/cut.h"
 
+#include "proto/record.h"
+
+#include <assert.h>
 #include <stdlib.h>
 
-enum { LEVELS_MAX = 5, CUT_HEAD_BYTES = 8, CHOSEN_HEAD_BYTES = 8 + SALT_BYTES };
+enum {
+    AT_CHOSEN_COUNT = 0,
+    AT_DIGEST_COUNT = 4,
+    PAYLOAD_HEAD_BYTES = 8,
+    AT_INDEX = 0,
+    AT_SIZE = 4,
+    AT_SALT = 8,
+    RECORD_HEAD_BYTES = AT_SALT + SALT_BYTES,
+    TREE_FAN_BITS = 4,
+    TREE_LEVELS_MAX = 5 /* 65,535 records, 4,096 nodes, 256, 16, 1 */
+};
 
-/* --- the shape of a tree over so many records ------------------------------------------------------------------------------- */
+_Static_assert((int)TREE_FAN == 1 << TREE_FAN_BITS, "levels are found by shifting");
+_Static_assert(BATCH_RECORDS_MAX <= 1 << TREE_FAN_BITS * (TREE_LEVELS_MAX - 1), "the levels reach the root");
 
-static unsigned level_count(size_t records)
+/* Goes from left to right over the largest subtrees that hold no chosen record. */
+struct walk {
+    const uint32_t *chosen; /* indexes of records, ascending; at least one */
+    size_t chosen_count;
+    uint32_t record_count;
+    size_t next; /* the first chosen one not passed */
+    uint32_t at; /* the first record not passed */
+};
+
+static struct walk walk_over(const uint32_t *chosen, size_t chosen_count, uint32_t record_count)
 {
-    unsigned levels = 1;
-    for (size_t count = records; count > 1; count = digest_node_count(count))
-        levels++;
-    return levels;
+    assert(chosen_count > 0 && chosen_count <= record_count);
+    return (struct walk){.chosen = chosen, .chosen_count = chosen_count, .record_count = record_count};
 }
 
-/* The highest level at which a node begins at record `at` and ends at `until` or before; `until` is the next chosen record, or the
- * number of all. Levels are numbered from 0, the records' digests. */
-static unsigned largest_level(size_t at, size_t until, size_t records, unsigned levels, size_t *ret_width)
+/* The next subtree: its top is node ret_index of level ret_level, level 0 being the records' digests. */
+static bool walk_next(struct walk *walk, unsigned *ret_level, uint32_t *ret_index)
 {
-    unsigned level = 0;
-    size_t width = 1;
-    while (level + 1 < levels && at % (width * DIGEST_FAN) == 0) {
-        size_t end = at + width * DIGEST_FAN < records ? at + width * DIGEST_FAN : records;
-        if (end > until)
+    unsigned bits = 0;
+    uint32_t end;
+
+    for (;; walk->at++, walk->next++) {
+        end = walk->next < walk->chosen_count ? walk->chosen[walk->next] : walk->record_count;
+        if (walk->at < end)
             break;
-        level++;
-        width *= DIGEST_FAN;
+        if (walk->next == walk->chosen_count)
+            return false;
     }
-    *ret_width = width;
-    return level;
+    /* As high as a subtree begins here and ends before the next chosen one. A row's last subtree ends with the records. */
+    for (uint32_t span = TREE_FAN; (walk->at & (span - 1)) == 0 && (end - walk->at >= span || end == walk->record_count);
+         span <<= TREE_FAN_BITS)
+        bits += TREE_FAN_BITS;
+    *ret_level = bits / TREE_FAN_BITS;
+    *ret_index = walk->at >> bits;
+    walk->at = end - walk->at < 1u << bits ? end : walk->at + (1u << bits);
+    return true;
 }
 
 /* --- cutting ----------------------------------------------------------------------------------------------------------------- */
 
 struct cutter {
     struct digest_context *digests;
-    uint8_t *scratch; /* of batch_raw */
-    size_t scratch_capacity;
-    struct bytes *records; /* capacity of each */
-    uint8_t *salts;        /* SALT_BYTES each */
-    uint8_t *tree;         /* every level, one after the other */
-    size_t capacity;
-    struct entry_view entry; /* what was taken */
-    struct batch_view batch;
-    uint32_t count;
-    unsigned levels;
-    const uint8_t *level[LEVELS_MAX];
+    uint8_t *unpacked;
+    size_t unpacked_capacity;
+    size_t capacity;                  /* records that fit the arrays below */
+    struct bytes *records;            /* capacity */
+    uint8_t *salts;                   /* capacity x SALT_BYTES */
+    uint8_t *tree;                    /* the digests of all levels, the records' first */
+    uint8_t *levels[TREE_LEVELS_MAX]; /* where in the tree each begins */
+    /* the entry taken; record_count 0: none */
+    uint32_t record_count, raw_size;
+    struct entry_fields fields;
+    struct bytes leaf, header; /* borrowed */
 };
 
 struct cutter *cutter_create(void)
@@ -57,7 +83,7 @@ struct cutter *cutter_create(void)
         return NULL;
     cutter->digests = digest_context_create();
     if (cutter->digests == NULL) {
-        free(cutter);
+        cutter_destroy(cutter);
         return NULL;
     }
     return cutter;
@@ -68,7 +94,7 @@ void cutter_destroy(struct cutter *cutter)
     if (cutter == NULL)
         return;
     digest_context_destroy(cutter->digests);
-    free(cutter->scratch);
+    free(cutter->unpacked);
     free(cutter->records);
     free(cutter->salts);
     free(cutter->tree);
@@ -77,41 +103,61 @@ void cutter_destroy(struct cutter *cutter)
 
 static bool grow(void *array, size_t size)
 {
-    void **at = array, *grown = realloc(*at, size);
+    void **at = array;
+    void *grown = realloc(*at, size);
     if (grown != NULL)
         *at = grown;
     return grown != NULL;
 }
 
-/* A level has at most a sixteenth of the nodes below it, rounded up. */
-static bool reserve(struct cutter *cutter, size_t count)
+static size_t tree_size(size_t record_count)
 {
-    size_t nodes = count + count / (DIGEST_FAN - 1) + LEVELS_MAX;
-    if (count <= cutter->capacity)
-        return true;
-    cutter->capacity = 0;
-    if (!grow(&cutter->records, count * sizeof *cutter->records) || !grow(&cutter->salts, count * SALT_BYTES) ||
-        !grow(&cutter->tree, nodes * DIGEST_BYTES))
-        return false;
-    cutter->capacity = count;
-    return true;
+    size_t total = record_count;
+    for (size_t width = record_count; width > 1; total += width)
+        width = tree_nodes(width);
+    return total * DIGEST_BYTES;
 }
 
-static truc_status build_tree(struct cutter *cutter)
+static truc_status reserve(struct cutter *cutter, size_t record_count)
 {
-    uint8_t *below = cutter->tree;
-    size_t count = cutter->count;
-    cutter->levels = level_count(count);
-    cutter->level[0] = below;
-    for (unsigned level = 1; level < cutter->levels; level++) {
-        uint8_t *nodes = below + count * DIGEST_BYTES;
-        truc_status status = digest_nodes(cutter->digests, below, count, nodes);
-        if (status != TRUC_OK)
-            return status;
-        cutter->level[level] = below = nodes;
-        count = digest_node_count(count);
-    }
+    if (record_count <= cutter->capacity)
+        return TRUC_OK;
+    cutter->capacity = 0;
+    if (!grow(&cutter->records, record_count * sizeof *cutter->records) || !grow(&cutter->salts, record_count * SALT_BYTES) ||
+        !grow(&cutter->tree, tree_size(record_count)))
+        return TRUC_NO_MEMORY;
+    cutter->capacity = record_count;
     return TRUC_OK;
+}
+
+static truc_status find_records(struct cutter *cutter, struct bytes raw, uint32_t record_count)
+{
+    struct reader payload = reader_over(raw);
+    struct bytes record;
+    uint32_t count = 0;
+    truc_status status;
+
+    while (records_next(&payload, &record, &status)) {
+        if (count == record_count)
+            return TRUC_DAMAGED;
+        cutter->records[count++] = record;
+    }
+    return status == TRUC_OK && count == record_count ? TRUC_OK : TRUC_DAMAGED;
+}
+
+/* Makes all levels; the last digest is records_root. */
+static const uint8_t *make_tree(struct cutter *cutter, const uint8_t seed[SALT_SEED_BYTES], uint32_t record_count)
+{
+    size_t level = 0, width = record_count;
+
+    digest_salts(cutter->digests, seed, record_count, cutter->salts);
+    digest_records(cutter->digests, cutter->salts, cutter->records, record_count, cutter->tree);
+    cutter->levels[0] = cutter->tree;
+    for (; width > 1; level++, width = tree_nodes(width)) {
+        cutter->levels[level + 1] = cutter->levels[level] + width * DIGEST_BYTES;
+        digest_level(cutter->digests, cutter->levels[level], width, cutter->levels[level + 1]);
+    }
+    return cutter->levels[level];
 }
 
 truc_status cutter_take(struct cutter *cutter, const struct entry_view *entry)
@@ -119,146 +165,95 @@ truc_status cutter_take(struct cutter *cutter, const struct entry_view *entry)
     struct leaf leaf;
     struct batch_view batch;
     struct bytes raw;
-    const char *why;
 
-    cutter->count = 0;
-    if (leaf_parse(entry->leaf, &leaf) != TRUC_OK || batch_parse(entry->batch, &batch, &why) != TRUC_OK)
+    cutter->record_count = 0;
+    if (entry_is_cut(entry) || entry_prove_head(cutter->digests, entry, &leaf, &batch, NULL) != TRUC_OK)
         return TRUC_DAMAGED;
     if (leaf.evidence != EVIDENCE_RECORD)
         return TRUC_UNSUPPORTED;
-    truc_status status = batch_raw(&batch, &cutter->scratch, &cutter->scratch_capacity, &raw);
+    truc_status status = batch_raw(&batch, &cutter->unpacked, &cutter->unpacked_capacity, &raw);
+    if (status == TRUC_OK)
+        status = reserve(cutter, batch.record_count);
+    if (status == TRUC_OK)
+        status = find_records(cutter, raw, batch.record_count);
     if (status != TRUC_OK)
         return status;
-    if (!reserve(cutter, batch.record_count))
-        return TRUC_NO_MEMORY;
-    status = digest_records(cutter->digests, batch.seed, raw, batch.record_count, cutter->records, cutter->salts, cutter->tree);
-    if (status != TRUC_OK)
-        return status == TRUC_NO_MEMORY ? status : TRUC_DAMAGED;
-    cutter->entry = *entry;
-    cutter->batch = batch;
-    cutter->count = batch.record_count;
-    status = build_tree(cutter);
-    if (status != TRUC_OK)
-        cutter->count = 0;
-    return status;
+    if (memcmp(make_tree(cutter, batch.seed, batch.record_count), leaf.records_root, DIGEST_BYTES) != 0)
+        return TRUC_DAMAGED; /* no part of it would prove */
+    cutter->record_count = batch.record_count;
+    cutter->raw_size = batch.raw_size;
+    cutter->fields = entry->fields;
+    cutter->leaf = entry->leaf;
+    cutter->header = batch.header;
+    return TRUC_OK;
 }
 
 struct bytes cutter_record(const struct cutter *cutter, uint32_t index)
 {
+    assert(index < cutter->record_count);
     return cutter->records[index];
 }
 
-/* Walks the subtrees that stand for what is left out: writes their digests when there is an `out`, counts them always. */
-static size_t put_digests(const struct cutter *cutter, const uint32_t *indexes, size_t count, uint8_t *out)
+/* Of the records alone. */
+static size_t chosen_size(const struct cutter *cutter, const uint32_t *indexes, size_t count)
 {
-    size_t written = 0, next = 0;
-    for (size_t at = 0; at < cutter->count;) {
-        size_t until = next < count ? indexes[next] : cutter->count, width;
-        if (at == until) {
-            next++;
-            at++;
-            continue;
-        }
-        unsigned level = largest_level(at, until, cutter->count, cutter->levels, &width);
-        if (out != NULL)
-            memcpy(out + written * DIGEST_BYTES, cutter->level[level] + at / width * DIGEST_BYTES, DIGEST_BYTES);
-        written++;
-        at += width;
-    }
-    return written;
-}
+    size_t size = 0;
 
-static size_t payload_size(const struct cutter *cutter, const uint32_t *indexes, size_t count, size_t *ret_digests)
-{
-    size_t size = CUT_HEAD_BYTES;
-    for (size_t i = 0; i < count; i++)
-        size += CHOSEN_HEAD_BYTES + align8(cutter->records[indexes[i]].size);
-    *ret_digests = put_digests(cutter, indexes, count, NULL);
-    return size + *ret_digests * DIGEST_BYTES;
+    for (size_t i = 0; i < count; i++) {
+        assert(indexes[i] < cutter->record_count && (i == 0 || indexes[i - 1] < indexes[i]));
+        size += RECORD_HEAD_BYTES + align8(cutter->records[indexes[i]].size);
+    }
+    return size;
 }
 
 size_t cutter_size(const struct cutter *cutter, const uint32_t *indexes, size_t count)
 {
-    size_t digests, head = BATCH_PREFIX_BYTES + cutter->batch.header.size;
-    return entry_served_size(cutter->entry.leaf.size, head + payload_size(cutter, indexes, count, &digests));
+    struct walk walk = walk_over(indexes, count, cutter->record_count);
+    size_t payload = PAYLOAD_HEAD_BYTES + chosen_size(cutter, indexes, count);
+    uint32_t index;
+    unsigned level;
+
+    while (walk_next(&walk, &level, &index))
+        payload += DIGEST_BYTES;
+    return entry_served_size(cutter->leaf.size, BATCH_PREFIX_BYTES + cutter->header.size + payload);
 }
 
-static void put_payload(const struct cutter *cutter, const uint32_t *indexes, size_t count, size_t digests, uint8_t *out)
+static uint8_t *put_record(uint8_t *out, uint32_t index, const uint8_t *salt, struct bytes record)
 {
-    store_u32(out, (uint32_t)count);
-    store_u32(out + 4, (uint32_t)digests);
-    out += CUT_HEAD_BYTES;
-    for (size_t i = 0; i < count; i++) {
-        struct bytes record = cutter->records[indexes[i]];
-        store_u32(out, indexes[i]);
-        store_u32(out + 4, (uint32_t)record.size);
-        memcpy(out + 8, cutter->salts + (size_t)indexes[i] * SALT_BYTES, SALT_BYTES);
-        memcpy(out + CHOSEN_HEAD_BYTES, record.data, record.size);
-        memset(out + CHOSEN_HEAD_BYTES + record.size, 0, align8(record.size) - record.size);
-        out += CHOSEN_HEAD_BYTES + align8(record.size);
-    }
-    (void)put_digests(cutter, indexes, count, out);
+    size_t padding = align8(record.size) - record.size;
+
+    store_u32(out + AT_INDEX, index);
+    store_u32(out + AT_SIZE, (uint32_t)record.size);
+    memcpy(out + AT_SALT, salt, SALT_BYTES);
+    out += RECORD_HEAD_BYTES;
+    memcpy(out, record.data, record.size);
+    memset(out + record.size, 0, padding);
+    return out + record.size + padding;
 }
 
 void cutter_write(struct cutter *cutter, const uint32_t *indexes, size_t count, uint8_t *out)
 {
-    size_t digests, head = BATCH_PREFIX_BYTES + cutter->batch.header.size;
-    size_t payload = payload_size(cutter, indexes, count, &digests);
-    uint8_t *batch = out + ENTRY_HEADER_BYTES + align8(cutter->entry.leaf.size);
-    /* The batch is laid out in its place; entry_write_cut then finds it there. */
-    batch_cut_head_write(batch, &cutter->batch, (uint32_t)payload);
-    put_payload(cutter, indexes, count, digests, batch + head);
-    entry_write_cut(out, &cutter->entry.fields, cutter->entry.leaf, bytes_of(batch, head + payload));
+    struct walk walk = walk_over(indexes, count, cutter->record_count);
+    uint8_t *batch = entry_batch_at(out, cutter->leaf.size);
+    uint8_t *payload = batch + BATCH_PREFIX_BYTES + cutter->header.size, *end = payload + PAYLOAD_HEAD_BYTES;
+    uint32_t index, digest_count = 0;
+    unsigned level;
+
+    for (size_t i = 0; i < count; i++)
+        end = put_record(end, indexes[i], cutter->salts + (size_t)indexes[i] * SALT_BYTES, cutter->records[indexes[i]]);
+    for (; walk_next(&walk, &level, &index); digest_count++, end += DIGEST_BYTES)
+        memcpy(end, cutter->levels[level] + (size_t)index * DIGEST_BYTES, DIGEST_BYTES);
+    store_u32(payload + AT_CHOSEN_COUNT, (uint32_t)count);
+    store_u32(payload + AT_DIGEST_COUNT, digest_count);
+    batch_cut_head_write(batch, cutter->header, (uint32_t)(end - payload), cutter->raw_size);
+    entry_write_cut(out, &cutter->fields, cutter->leaf, (size_t)(end - batch));
 }
 
 /* --- proving ----------------------------------------------------------------------------------------------------------------- */
 
-/* A tree that grows from left to right: of each level the nodes whose parent is not complete yet. */
-struct growing {
-    struct digest_context *context;
-    unsigned levels;
-    size_t counts[LEVELS_MAX];
-    uint8_t nodes[LEVELS_MAX][DIGEST_FAN * DIGEST_BYTES];
-};
-
-static truc_status close_node(struct growing *tree, unsigned level, uint8_t ret_digest[DIGEST_BYTES])
+bool entry_is_cut(const struct entry_view *view)
 {
-    truc_status status = digest_nodes(tree->context, tree->nodes[level], tree->counts[level], ret_digest);
-    tree->counts[level] = 0;
-    return status;
-}
-
-/* Adds the next node of a level; complete parents follow. */
-static truc_status add_node(struct growing *tree, unsigned level, const uint8_t digest[DIGEST_BYTES])
-{
-    uint8_t node[DIGEST_BYTES];
-    truc_status status = TRUC_OK;
-    memcpy(node, digest, DIGEST_BYTES);
-    for (;; level++) {
-        memcpy(tree->nodes[level] + tree->counts[level]++ * DIGEST_BYTES, node, DIGEST_BYTES);
-        if (tree->counts[level] < DIGEST_FAN || level + 1 >= tree->levels)
-            return TRUC_OK;
-        status = close_node(tree, level, node);
-        if (status != TRUC_OK)
-            return status;
-    }
-}
-
-/* There are no more: nodes that are not full are closed, from below. */
-static truc_status close_tree(struct growing *tree, uint8_t ret_root[DIGEST_BYTES])
-{
-    for (unsigned level = 0; level + 1 < tree->levels; level++) {
-        uint8_t node[DIGEST_BYTES];
-        if (tree->counts[level] == 0)
-            continue;
-        truc_status status = close_node(tree, level, node);
-        if (status == TRUC_OK)
-            status = add_node(tree, level + 1, node);
-        if (status != TRUC_OK)
-            return status;
-    }
-    memcpy(ret_root, tree->nodes[tree->levels - 1], DIGEST_BYTES);
-    return TRUC_OK;
+    return view->flags == ENTRY_FLAG_CUT;
 }
 
 static truc_status refuse(truc_status status, const char **ret_why, const char *why)
@@ -268,107 +263,186 @@ static truc_status refuse(truc_status status, const char **ret_why, const char *
     return status;
 }
 
-static bool is_zero(struct bytes bytes)
+static bool all_zero(const uint8_t *bytes, size_t size)
 {
-    for (size_t i = 0; i < bytes.size; i++) {
-        if (bytes.data[i] != 0)
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] != 0)
             return false;
     }
     return true;
 }
 
-/* The chosen records; what follows them are the digests. */
-static truc_status take_records(struct reader *payload, uint32_t chosen, uint32_t record_count, struct cut_record **records,
-                                size_t *capacity, const char **ret_why)
+/* The padding of a part of the entry; the parser has seen that it is there. */
+static bool is_padded(struct bytes part)
 {
-    if (chosen == 0 || chosen > record_count)
-        return refuse(TRUC_DAMAGED, ret_why, "a cut entry holds no record, or more than its batch has");
-    if ((size_t)chosen * CHOSEN_HEAD_BYTES > reader_left(payload))
-        return refuse(TRUC_DAMAGED, ret_why, "a cut entry is cut short");
-    if (chosen > *capacity) {
-        if (!grow(records, chosen * sizeof **records))
+    return all_zero(part.data + part.size, align8(part.size) - part.size);
+}
+
+static truc_status parse_payload(const struct batch_view *batch, struct cut_record **records, size_t *capacity, size_t *ret_count,
+                                 struct bytes *ret_given, const char **ret_why)
+{
+    struct reader payload = reader_over(batch->stored);
+    size_t count = reader_u32(&payload), digest_count = reader_u32(&payload);
+
+    if (payload.failed || count == 0 || count > batch->record_count || count > reader_left(&payload) / RECORD_HEAD_BYTES)
+        return refuse(TRUC_DAMAGED, ret_why, "the cut payload counts more records than there can be, or none");
+    if (count > *capacity) {
+        if (!grow(records, count * sizeof **records))
             return refuse(TRUC_NO_MEMORY, ret_why, "out of memory");
-        *capacity = chosen;
+        *capacity = count;
     }
-    for (uint32_t i = 0; i < chosen; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct cut_record *record = &(*records)[i];
-        record->index = reader_u32(payload);
-        size_t size = reader_u32(payload);
-        record->salt = reader_take(payload, SALT_BYTES).data;
-        record->encoded = reader_take(payload, size);
-        struct bytes padding = reader_take(payload, align8(size) - size);
-        if (payload->failed || !is_zero(padding))
-            return refuse(TRUC_DAMAGED, ret_why, "a record of a cut entry is cut short");
-        if (record->index >= record_count || (i > 0 && record->index <= record[-1].index))
-            return refuse(TRUC_DAMAGED, ret_why, "the records of a cut entry are not in order");
+        record->index = reader_u32(&payload);
+        size_t size = reader_u32(&payload);
+        record->salt = reader_take(&payload, SALT_BYTES).data;
+        record->encoded = reader_take(&payload, size);
+        struct bytes padding = reader_take(&payload, align8(size) - size);
+        if (payload.failed)
+            return refuse(TRUC_DAMAGED, ret_why, "the cut payload ends within a record");
+        if (record->index >= batch->record_count || (i > 0 && record->index <= (*records)[i - 1].index))
+            return refuse(TRUC_DAMAGED, ret_why, "the indexes of the cut records do not ascend below the record count");
+        if (!all_zero(padding.data, padding.size))
+            return refuse(TRUC_DAMAGED, ret_why, "a cut record's padding is not zero");
     }
+    if (digest_count > BATCH_RECORDS_MAX || reader_left(&payload) != digest_count * DIGEST_BYTES)
+        return refuse(TRUC_DAMAGED, ret_why, "the cut payload does not end with its digests");
+    *ret_count = count;
+    *ret_given = reader_take(&payload, digest_count * DIGEST_BYTES);
     return TRUC_OK;
 }
 
-/* Puts records and digests together to the root. */
-static truc_status grow_tree(struct growing *tree, const struct cut_record *records, size_t count, uint32_t record_count,
-                             struct bytes digests, uint8_t ret_root[DIGEST_BYTES])
+/* The tree from the chosen records up, a level at a time. All arrays lie in one allocation. */
+struct proof {
+    struct bytes *messages; /* the chosen records */
+    uint8_t *salts;
+    uint8_t *digests;  /* of the nodes above chosen records, on the level that has been reached */
+    uint8_t *row;      /* those and the given ones between them: all children of the next level's */
+    uint32_t *indexes; /* theirs within the level */
+    uint8_t *levels;   /* of each given digest */
+    size_t count;      /* digests and indexes */
+    const uint8_t *given;
+    size_t given_count;
+};
+
+/* Memory in proportion to the bytes that came. */
+static void *proof_init(struct proof *proof, const struct cut_record *records, size_t count, struct bytes given)
 {
-    struct reader given = reader_over(digests);
-    uint8_t digest[DIGEST_BYTES];
-    truc_status status = TRUC_OK;
-    size_t next = 0;
-    for (size_t at = 0; at < record_count && status == TRUC_OK;) {
-        size_t until = next < count ? records[next].index : record_count, width = 1;
-        if (at == until) {
-            digest_record(tree->context, records[next].salt, records[next].encoded, digest);
-            status = add_node(tree, 0, digest);
-            next++;
-        } else {
-            unsigned level = largest_level(at, until, record_count, tree->levels, &width);
-            struct bytes one = reader_take(&given, DIGEST_BYTES);
-            if (given.failed)
-                return TRUC_DAMAGED;
-            status = add_node(tree, level, one.data);
-        }
-        at += width;
+    size_t given_count = given.size / DIGEST_BYTES;
+    uint8_t *memory = malloc(count * (sizeof *proof->messages + SALT_BYTES + 2 * DIGEST_BYTES + sizeof *proof->indexes) +
+                             given_count * (DIGEST_BYTES + 1));
+    if (memory == NULL)
+        return NULL;
+    proof->messages = (struct bytes *)memory;
+    proof->salts = memory + count * sizeof *proof->messages;
+    proof->digests = proof->salts + count * SALT_BYTES;
+    proof->row = proof->digests + count * DIGEST_BYTES;
+    proof->indexes = (uint32_t *)(proof->row + (count + given_count) * DIGEST_BYTES);
+    proof->levels = (uint8_t *)(proof->indexes + count);
+    proof->count = count;
+    proof->given = given.data;
+    proof->given_count = given_count;
+    for (size_t i = 0; i < count; i++) {
+        proof->messages[i] = records[i].encoded;
+        proof->indexes[i] = records[i].index;
+        memcpy(proof->salts + i * SALT_BYTES, records[i].salt, SALT_BYTES);
     }
-    if (status == TRUC_OK && reader_left(&given) > 0)
-        status = TRUC_DAMAGED;
-    return status == TRUC_OK ? close_tree(tree, ret_root) : status;
+    return memory;
+}
+
+/* Finds the level of each given digest. False when there are not as many as the choice needs. */
+static bool assign_levels(struct proof *proof, uint32_t record_count)
+{
+    struct walk walk = walk_over(proof->indexes, proof->count, record_count);
+    size_t found = 0;
+    uint32_t index;
+    unsigned level;
+
+    while (walk_next(&walk, &level, &index)) {
+        if (found == proof->given_count)
+            return false;
+        proof->levels[found++] = (uint8_t)level;
+    }
+    return found == proof->given_count;
+}
+
+/* The next given digest of a level; assign_levels has seen that there are as many as are asked for. */
+static const uint8_t *next_given(const struct proof *proof, unsigned level, size_t *at)
+{
+    while (*at < proof->given_count && proof->levels[*at] != level)
+        ++*at;
+    assert(*at < proof->given_count);
+    return proof->given + (*at)++ * DIGEST_BYTES;
+}
+
+/* From the nodes of a level, `width` wide, that are above chosen records to those of the next one. Every child that they lack was
+ * given; only the last node of a level has fewer than all children, and it ends the row. */
+static void climb(struct digest_context *context, struct proof *proof, unsigned level, size_t width)
+{
+    size_t parents = 0, given = 0, row_count = 0;
+
+    for (size_t i = 0; i < proof->count;) {
+        size_t parent = proof->indexes[i] / TREE_FAN, end = (parent + 1) * TREE_FAN < width ? (parent + 1) * TREE_FAN : width;
+        for (size_t child = parent * TREE_FAN; child < end; child++) {
+            bool is_made = i < proof->count && proof->indexes[i] == child;
+            const uint8_t *digest = is_made ? proof->digests + i++ * DIGEST_BYTES : next_given(proof, level, &given);
+            memcpy(proof->row + row_count++ * DIGEST_BYTES, digest, DIGEST_BYTES);
+        }
+        proof->indexes[parents++] = (uint32_t)parent;
+    }
+    digest_level(context, proof->row, row_count, proof->digests);
+    proof->count = parents;
+}
+
+static truc_status prove_root(struct digest_context *context, const struct cut_record *records, size_t count, struct bytes given,
+                              const struct leaf *leaf, const char **ret_why)
+{
+    struct proof proof;
+    truc_status status = TRUC_OK;
+    size_t width = leaf->record_count;
+    void *memory = proof_init(&proof, records, count, given);
+
+    if (memory == NULL)
+        return refuse(TRUC_NO_MEMORY, ret_why, "out of memory");
+    if (!assign_levels(&proof, leaf->record_count)) {
+        status = refuse(TRUC_DAMAGED, ret_why, "the cut payload has not as many digests as its records need");
+        goto done;
+    }
+    digest_records(context, proof.salts, proof.messages, count, proof.digests);
+    for (unsigned level = 0; width > 1; level++, width = tree_nodes(width))
+        climb(context, &proof, level, width);
+    if (memcmp(proof.digests, leaf->records_root, DIGEST_BYTES) != 0)
+        status = refuse(TRUC_DIGEST_MISMATCH, ret_why, "the cut records and digests do not match the leaf");
+done:
+    free(memory);
+    return status;
 }
 
 truc_status cut_prove(struct digest_context *context, const struct entry_view *view, struct leaf *ret_leaf,
                       struct batch_view *ret_batch, struct cut_record **records, size_t *capacity, size_t *ret_count,
                       const char **ret_why)
 {
-    struct growing tree = {.context = context};
-    uint8_t root[DIGEST_BYTES];
-    struct batch_view batch;
     struct leaf leaf;
+    struct batch_view batch;
+    struct bytes given;
+    size_t count;
 
-    if (!view->cut || leaf_parse(view->leaf, &leaf) != TRUC_OK)
-        return refuse(TRUC_DAMAGED, ret_why, "the leaf is malformed");
-    if (batch_parse_cut(view->batch, &batch, ret_why) != TRUC_OK)
-        return TRUC_DAMAGED;
-    truc_status status = entry_check_agreement(context, view, &leaf, &batch, ret_why);
+    if (!entry_is_cut(view))
+        return refuse(TRUC_DAMAGED, ret_why, "the entry is whole, where cut ones are expected");
+    if (!is_padded(view->leaf) || !is_padded(view->batch) || entry_directory_check(view) != TRUC_OK)
+        return refuse(TRUC_DAMAGED, ret_why, "the cut entry holds something beside leaf and batch");
+    truc_status status = entry_prove_head(context, view, &leaf, &batch, ret_why);
     if (status != TRUC_OK)
         return status;
-    if (leaf.evidence != EVIDENCE_RECORD || !is_zero(bytes_of(batch.seed, SALT_SEED_BYTES)))
-        return refuse(TRUC_DAMAGED, ret_why, "an entry of evidence `batch` is cut, or a cut one tells its seed");
-    struct reader payload = reader_over(batch.stored);
-    uint32_t chosen = reader_u32(&payload), digest_count = reader_u32(&payload);
-    status = payload.failed ? refuse(TRUC_DAMAGED, ret_why, "a cut entry is cut short")
-                            : take_records(&payload, chosen, batch.record_count, records, capacity, ret_why);
+    if (leaf.evidence != EVIDENCE_RECORD)
+        return refuse(TRUC_DAMAGED, ret_why, "the entry is cut, but its evidence level allows no cutting");
+    status = parse_payload(&batch, records, capacity, &count, &given, ret_why);
+    if (status == TRUC_OK)
+        status = prove_root(context, *records, count, given, &leaf, ret_why);
     if (status != TRUC_OK)
         return status;
-    if (reader_left(&payload) != (size_t)digest_count * DIGEST_BYTES)
-        return refuse(TRUC_DAMAGED, ret_why, "a cut entry does not hold as many digests as it says");
-    tree.levels = level_count(batch.record_count);
-    status = grow_tree(&tree, *records, chosen, batch.record_count, reader_take(&payload, reader_left(&payload)), root);
-    if (status == TRUC_NO_MEMORY)
-        return refuse(status, ret_why, "out of memory");
-    if (status != TRUC_OK)
-        return refuse(TRUC_DAMAGED, ret_why, "a cut entry holds too few digests, or too many");
-    if (memcmp(root, leaf.records_root, DIGEST_BYTES) != 0)
-        return refuse(TRUC_DIGEST_MISMATCH, ret_why, "the records do not match the leaf");
     *ret_leaf = leaf;
     *ret_batch = batch;
-    *ret_count = chosen;
+    *ret_count = count;
     return TRUC_OK;
 }

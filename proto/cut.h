@@ -8,7 +8,8 @@
  *    8 per chosen record, in order: u32 index | u32 size | u8[16] salt | record bytes, padded with zeros to 8
  *      digests, 32 bytes each: of every largest subtree of the 16-ary tree that holds no chosen record, from left to right
  *
- * So whoever gets a part can check records_root, and learns of the other records nothing but how many there are.
+ * So whoever gets a part can check records_root, and learns of the other records nothing but how many there are, and their bytes
+ * together.
  * Only entries of evidence `record` can be cut; others go whole. Pure; one thread per context. */
 #ifndef TRUC_PROTO_CUT_H
 #define TRUC_PROTO_CUT_H
@@ -30,7 +31,8 @@ truc_status cutter_take(struct cutter *cutter, const struct entry_view *entry);
 struct bytes cutter_record(const struct cutter *cutter, uint32_t index);
 
 /* Exact size of the cut entry for these indexes (ascending, distinct, 1 to record count - 1 or all of them), and the cut entry
- * itself, written to `out` (8-aligned). */
+ * itself, written to `out` (8-aligned). Many small records of a full batch can make it larger than a receiver takes (a batch of
+ * BATCH_BYTES_MAX), since each carries its salt: then it has to be cut into more parts; one record always fits. */
 size_t cutter_size(const struct cutter *cutter, const uint32_t *indexes, size_t count);
 void cutter_write(struct cutter *cutter, const uint32_t *indexes, size_t count, uint8_t *out);
 
@@ -42,10 +44,7 @@ struct cut_record {
     const uint8_t *salt;
     struct bytes encoded; /* borrowed */
 };
-static inline bool entry_is_cut(const struct entry_view *view)
-{
-    return view->cut;
-}
+bool entry_is_cut(const struct entry_view *view);
 
 /* Everything a receiver can check by itself, as entry_prove: leaf and batch agree, the chosen records and the digests given come
  * to records_root, indexes ascend below the record count, nothing is left over. *records is realloc'd and kept (*capacity) by the

@@ -1,249 +1,290 @@
-#include "proto/cut.h"
-#include "proto/test_support.h"
+/* Tests of cutting and of the parts' proofs. Choices are random from a seed that is printed: cut_test [SEED]. The linker sends
+ * malloc, calloc and realloc through this file, so that each allocation of the library may fail. */
+#include "proto/cut_test_kit.h"
 
 #include <stdlib.h>
 
-/* An entry of any number of records, and all that cuts and proves it. */
-struct sample {
-    uint8_t *entry, *cut;
-    size_t size;
-    struct entry_view view;
-    struct cutter *cutter;
-    struct digest_context *digests;
-    struct cut_record *records;
-    size_t capacity;
-};
+enum { SIZES = 300, CHOICES = 20 };
 
-static struct bytes make_payload(struct random *random, uint32_t count, uint8_t *out)
+/* Chooses each record with a chance of 1 in `rarity`, but at least one. */
+static size_t choose(uint32_t record_count, size_t rarity, uint32_t *indexes)
 {
-    uint8_t *at = out;
-    for (uint32_t i = 0; i < count; i++) {
-        size_t size = 1 + random_below(random, 20);
-        *at++ = (uint8_t)(2 + size);
-        *at++ = 0x0a; /* the id; cutting does not look into records */
-        *at++ = (uint8_t)size;
-        random_fill(random, at, size);
-        at += size;
+    size_t count = 0;
+    for (uint32_t i = 0; i < record_count; i++) {
+        if (random_below(&source, rarity) == 0)
+            indexes[count++] = i;
     }
-    return bytes_of(out, (size_t)(at - out));
+    if (count == 0)
+        indexes[count++] = (uint32_t)random_below(&source, record_count);
+    return count;
 }
 
-static void sample_init(struct sample *s, struct random *random, uint32_t count, enum codec codec, enum evidence evidence)
+/* The digests that the part must hold, by going down from the root. */
+static const uint8_t *expect_digests(const struct whole *w, size_t level, size_t node, const uint32_t *indexes, size_t count,
+                                     const uint8_t *at, const uint8_t *end)
 {
-    struct batch_header_fields fields = {.topic = bytes_of_text("a.b"),
-                                         .source = bytes_of_text("H26"),
-                                         .system = bytes_of_text("x"),
-                                         .producer_id = 5,
-                                         .epoch = 2,
-                                         .first_sequence = 9,
-                                         .record_count = count};
-    struct entry_fields entry_fields = {.topic_id = 4, .record_count = count, .epoch = 2, .producer_id = 5, .first_sequence = 9};
-    struct leaf leaf = {.evidence = (uint8_t)evidence, .record_count = count, .position = 1, .topic = fields.topic};
-    size_t head = BATCH_PREFIX_BYTES + batch_header_size(&fields), stored_capacity = (size_t)count * 40 + 1024;
-    uint8_t seed[SALT_SEED_BYTES], encoded_leaf[LEAF_BYTES_MAX], *raw = malloc((size_t)count * 24);
-    uint8_t *batch = malloc(head + stored_capacity), *scratch = NULL;
-    struct bytes payload = make_payload(random, count, raw), unpacked;
-    size_t stored = payload.size, scratch_capacity = 0;
-    struct batch_view view;
-
-    random_fill(random, seed, sizeof seed);
-    if (codec == CODEC_NONE)
-        memcpy(batch + head, payload.data, payload.size);
-    else
-        assert_status(codec_pack(codec, payload, batch + head, stored_capacity, &stored), TRUC_OK);
-    batch_head_write(batch, &fields, codec, (uint32_t)stored, (uint32_t)payload.size, seed);
-    *s = (struct sample){.cutter = cutter_create(), .digests = digest_context_create()};
-    assert_status(batch_parse(bytes_of(batch, head + stored), &view, NULL), TRUC_OK);
-    assert_status(batch_raw(&view, &scratch, &scratch_capacity, &unpacked), TRUC_OK);
-    digest_header(s->digests, view.header, leaf.header_digest);
-    assert_status(batch_root(s->digests, &view, evidence, unpacked, leaf.records_root), TRUC_OK);
-    leaf_write(&leaf, encoded_leaf);
-    s->size = entry_size(leaf_size(leaf.topic.size), head + stored, 0);
-    s->entry = malloc(s->size);
-    entry_write(s->entry, &entry_fields, bytes_of(encoded_leaf, leaf_size(leaf.topic.size)), bytes_of(batch, head + stored),
-                bytes_of(NULL, 0));
-    assert_status(entry_parse(bytes_of(s->entry, s->size), &s->view), TRUC_OK);
-    free(raw);
-    free(batch);
-    free(scratch);
-}
-
-static void sample_fini(struct sample *s)
-{
-    cutter_destroy(s->cutter);
-    digest_context_destroy(s->digests);
-    free(s->records);
-    free(s->entry);
-    free(s->cut);
-}
-
-static size_t cut(struct sample *s, const uint32_t *indexes, size_t count)
-{
-    size_t size = cutter_size(s->cutter, indexes, count);
-    free(s->cut);
-    s->cut = malloc(size);
-    memset(s->cut, 0xee, size);
-    cutter_write(s->cutter, indexes, count, s->cut);
-    return size;
-}
-
-static truc_status prove(struct sample *s, size_t size, size_t *ret_count)
-{
-    struct reader payload = reader_over(bytes_of(s->cut, size));
-    struct batch_view batch;
-    struct entry_view view;
-    struct leaf leaf;
-    const char *why = "";
-    truc_status status;
-    if (!entry_served_next(&payload, &view, &status))
-        return status;
-    if (!entry_is_cut(&view) || reader_left(&payload) > 0)
-        return TRUC_DAMAGED;
-    return cut_prove(s->digests, &view, &leaf, &batch, &s->records, &s->capacity, ret_count, &why);
-}
-
-/* Some of `count` indexes, at least one. */
-static size_t choose(struct random *random, uint32_t count, uint32_t *indexes)
-{
-    size_t chosen = 0, one_in = 1 + random_below(random, 40);
-    for (uint32_t i = 0; i < count; i++) {
-        if (random_below(random, one_in) == 0)
-            indexes[chosen++] = i;
+    size_t first = node << 4 * level, beyond = (node + 1) << 4 * level;
+    size_t begin = 0, stop;
+    while (begin < count && indexes[begin] < first)
+        begin++;
+    for (stop = begin; stop < count && indexes[stop] < beyond;)
+        stop++;
+    if (begin == stop) {
+        assert_true(end - at >= DIGEST_BYTES);
+        assert_memory_equal(at, w->levels[level] + node * DIGEST_BYTES, DIGEST_BYTES);
+        return at + DIGEST_BYTES;
     }
-    if (chosen == 0)
-        indexes[chosen++] = (uint32_t)random_below(random, count);
-    return chosen;
+    for (size_t child = 16 * node; level > 0 && child < 16 * (node + 1) && child < w->widths[level - 1]; child++)
+        at = expect_digests(w, level - 1, child, indexes + begin, stop - begin, at, end);
+    return at;
 }
 
-static void check_cuts(struct random *random, uint32_t count, enum codec codec, int rounds)
+static void check_part(const struct whole *w, struct cutter *cutter, const uint32_t *indexes, size_t count, struct proven *p)
 {
-    uint32_t *indexes = malloc(count * sizeof *indexes);
-    struct sample s;
-    sample_init(&s, random, count, codec, EVIDENCE_RECORD);
-    assert_status(cutter_take(s.cutter, &s.view), TRUC_OK);
-    for (int round = 0; round < rounds; round++) {
-        size_t chosen = choose(random, count, indexes), proven = 0;
-        size_t size = cut(&s, indexes, chosen);
-        assert_status(prove(&s, size, &proven), TRUC_OK);
-        assert_int_equal(proven, chosen);
-        for (size_t i = 0; i < chosen; i++) {
-            assert_int_equal(s.records[i].index, indexes[i]);
-            assert_true(bytes_equal(s.records[i].encoded, cutter_record(s.cutter, indexes[i])));
-        }
+    struct bytes part = cut(cutter, indexes, count);
+
+    assert_status(prove(w->digests, part, p), TRUC_OK);
+    assert_true(entry_is_cut(&p->view));
+    assert_true(bytes_equal(p->view.leaf, w->view.leaf));
+    assert_int_equal(p->view.entry_size, part.size);
+    assert_int_equal(p->view.fields.topic_id, w->view.fields.topic_id);
+    assert_int_equal(p->view.fields.producer_id, w->view.fields.producer_id);
+    assert_int_equal(p->view.fields.epoch, w->view.fields.epoch);
+    assert_int_equal(p->view.fields.first_sequence, w->view.fields.first_sequence);
+    assert_int_equal(p->batch.record_count, w->count);
+    assert_bytes(p->batch.topic, "a.b");
+    assert_int_equal(p->count, count);
+    const uint8_t *given = p->batch.stored.data + 8;
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(p->records[i].index, indexes[i]);
+        assert_true(bytes_equal(p->records[i].encoded, w->records[indexes[i]]));
+        assert_true(bytes_equal(cutter_record(cutter, indexes[i]), w->records[indexes[i]]));
+        assert_memory_equal(p->records[i].salt, w->salts + (size_t)indexes[i] * SALT_BYTES, SALT_BYTES);
+        given += 24 + align8(p->records[i].encoded.size);
     }
-    sample_fini(&s);
+    const uint8_t *end = p->batch.stored.data + p->batch.stored.size;
+    assert_ptr_equal(expect_digests(w, w->height, 0, indexes, count, given, end), end);
+    free((void *)part.data);
+}
+
+static void check_parts(uint32_t count, size_t record_bytes, enum codec codec, struct cutter *cutter, struct proven *p)
+{
+    struct whole w;
+    uint32_t *indexes = need(count * sizeof *indexes);
+
+    whole_init(&w, count, record_bytes, codec, EVIDENCE_RECORD);
+    assert_status(cutter_take(cutter, &w.view), TRUC_OK);
+    for (size_t i = 0; i < CHOICES; i++) /* from all records to single ones */
+        check_part(&w, cutter, indexes, choose(count, 1 + random_below(&source, (size_t)1 << i), indexes), p);
+    check_part(&w, cutter, &(uint32_t){0}, 1, p);
+    check_part(&w, cutter, &(uint32_t){count - 1}, 1, p);
+    uint32_t first = (uint32_t)random_below(&source, count), run = (uint32_t)random_below(&source, count - first) + 1;
+    for (uint32_t i = 0; i < run; i++)
+        indexes[i] = first + i;
+    check_part(&w, cutter, indexes, run, p);
     free(indexes);
+    whole_fini(&w);
 }
 
-static void cut_of_any_size_and_choice_proves(void **state)
+static void cut_any_size_and_choice_proves_like_the_whole(void **state)
 {
-    struct random random = {4711};
+    struct cutter *cutter = cutter_create();
+    struct proven p = {0};
     (void)state;
-    for (uint32_t count = 1; count <= 300; count++)
-        check_cuts(&random, count, CODEC_NONE, 12);
-    check_cuts(&random, 4096, CODEC_NONE, 6);
-    check_cuts(&random, 4097, CODEC_NONE, 6);
-    check_cuts(&random, BATCH_RECORDS_MAX, CODEC_NONE, 3);
-    check_cuts(&random, 500, CODEC_LZ4, 6);
-    check_cuts(&random, 500, CODEC_ZSTD, 6);
+    assert_non_null(cutter);
+    for (uint32_t count = 1; count <= SIZES; count++)
+        check_parts(count, RECORD_BYTES, CODEC_NONE, cutter, &p);
+    free(p.records);
+    cutter_destroy(cutter);
 }
 
-static void cut_that_was_altered_is_refused(void **state)
+static void cut_large_entries_prove_like_the_whole(void **state)
 {
-    const uint32_t indexes[] = {2, 17, 18};
-    struct random random = {99};
-    struct sample s;
-    size_t proven;
+    static const uint32_t counts[] = {4095, 4096, 4097, 65521, BATCH_RECORDS_MAX};
+    struct cutter *cutter = cutter_create();
+    struct proven p = {0};
     (void)state;
-    sample_init(&s, &random, 20, CODEC_NONE, EVIDENCE_RECORD);
-    assert_status(cutter_take(s.cutter, &s.view), TRUC_OK);
-    size_t size = cut(&s, indexes, 3);
-    for (size_t bit = 0; bit < size * 8; bit++) {
-        s.cut[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        assert_int_not_equal(prove(&s, size, &proven), TRUC_OK);
-        s.cut[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    assert_non_null(cutter);
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        check_parts(counts[i], 20, CODEC_NONE, cutter, &p);
+    check_parts(3, 1000000, CODEC_NONE, cutter, &p);
+    free(p.records);
+    cutter_destroy(cutter);
+}
+
+static void cut_packed_entries_prove_unpacked(void **state)
+{
+    static const enum codec codecs[] = {CODEC_LZ4, CODEC_ZSTD};
+    struct cutter *cutter = cutter_create();
+    struct proven p = {0};
+    (void)state;
+    assert_non_null(cutter);
+    for (size_t i = 0; i < 2; i++) {
+        for (uint32_t count = 2; count <= 600; count *= 3)
+            check_parts(count, 300, codecs[i], cutter, &p);
     }
-    for (size_t shorter = 0; shorter < size; shorter++)
-        assert_true(shorter == 0 || prove(&s, shorter, &proven) != TRUC_OK);
-    assert_status(prove(&s, size, &proven), TRUC_OK);
-    sample_fini(&s);
+    free(p.records);
+    cutter_destroy(cutter);
 }
 
-/* Whoever cuts is not believed either: every lie about the payload that has a right checksum is found. */
-static void cut_that_lies_is_refused(void **state)
+/* --- what a cutter refuses --------------------------------------------------------------------------------------------------- */
+
+static void take_evidence_batch_is_unsupported(void **state)
 {
-    const uint32_t indexes[] = {2, 17, 18};
-    struct random random = {5};
-    struct sample s;
-    struct entry_view view;
-    struct batch_view batch;
-    size_t proven;
-    const char *why;
+    struct cutter *cutter = cutter_create();
+    struct whole w;
     (void)state;
-    sample_init(&s, &random, 20, CODEC_NONE, EVIDENCE_RECORD);
-    assert_status(cutter_take(s.cutter, &s.view), TRUC_OK);
-    size_t size = cut(&s, indexes, 3);
-    struct reader reader = reader_over(bytes_of(s.cut, size));
-    truc_status status;
-    assert_true(entry_served_next(&reader, &view, &status));
-    assert_status(batch_parse_cut(view.batch, &batch, &why), TRUC_OK);
-    size_t at = (size_t)(batch.stored.data - s.cut);
-    for (size_t i = 0; i < batch.stored.size * 8; i++) {
-        uint8_t *lie = malloc(size);
-        memcpy(lie, s.cut, size);
-        lie[at + i / 8] ^= (uint8_t)(1 << i % 8);
-        entry_write_cut(lie, &view.fields, view.leaf, bytes_of(lie + (view.batch.data - s.cut), view.batch.size));
-        uint8_t *kept = s.cut;
-        s.cut = lie;
-        assert_int_not_equal(prove(&s, size, &proven), TRUC_OK);
-        s.cut = kept;
-        free(lie);
+    whole_init(&w, 20, RECORD_BYTES, CODEC_NONE, EVIDENCE_BATCH);
+    assert_status(cutter_take(cutter, &w.view), TRUC_UNSUPPORTED);
+    whole_fini(&w);
+    cutter_destroy(cutter);
+}
+
+static void take_entry_that_proves_nothing_is_damage(void **state)
+{
+    struct cutter *cutter = cutter_create();
+    struct proven p = {0};
+    struct whole w;
+    uint32_t index = 7;
+    (void)state;
+    whole_init(&w, 20, RECORD_BYTES, CODEC_NONE, EVIDENCE_RECORD);
+    uint8_t *batch = w.entry + (w.view.batch.data - w.entry), *leaf = w.entry + (w.view.leaf.data - w.entry);
+    uint8_t *places[] = {batch + w.view.batch.size - 1 /* record */, batch + 40 /* salt */, leaf + 90 /* root */, leaf, batch};
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        *places[i] ^= 1;
+        assert_status(cutter_take(cutter, &w.view), TRUC_DAMAGED);
+        *places[i] ^= 1;
     }
-    sample_fini(&s);
+    batch[6] = CODEC_LZ4;
+    assert_status(cutter_take(cutter, &w.view), TRUC_BAD_CODEC);
+    batch[6] = CODEC_NONE;
+    assert_status(cutter_take(cutter, &w.view), TRUC_OK);
+    check_part(&w, cutter, &index, 1, &p);
+
+    struct bytes part = cut(cutter, &index, 1);
+    assert_status(prove(w.digests, part, &p), TRUC_OK);
+    assert_status(cutter_take(cutter, &p.view), TRUC_DAMAGED); /* a part is not cut again */
+    free((void *)part.data);
+    free(p.records);
+    whole_fini(&w);
+    cutter_destroy(cutter);
 }
 
-static void entry_of_evidence_batch_goes_whole(void **state)
+static void cut_entry_is_refused_where_whole_ones_are_expected(void **state)
 {
-    struct random random = {7};
-    struct sample s;
-    (void)state;
-    sample_init(&s, &random, 20, CODEC_NONE, EVIDENCE_BATCH);
-    assert_status(cutter_take(s.cutter, &s.view), TRUC_UNSUPPORTED);
-    sample_fini(&s);
-}
-
-static void cut_entry_is_neither_stored_nor_proven_as_a_whole(void **state)
-{
-    const uint32_t indexes[] = {0};
-    struct random random = {8};
-    struct sample s;
-    struct entry_view view;
-    struct batch_view batch;
-    struct leaf leaf;
+    struct cutter *cutter = cutter_create();
+    struct proven p = {0};
+    struct whole w;
     struct bytes raw;
     uint8_t *scratch = NULL;
     size_t capacity = 0;
-    truc_status status;
+    uint32_t index = 7;
     (void)state;
-    sample_init(&s, &random, 3, CODEC_NONE, EVIDENCE_RECORD);
-    assert_status(cutter_take(s.cutter, &s.view), TRUC_OK);
-    size_t size = cut(&s, indexes, 1);
-    assert_status(entry_parse(bytes_of(s.cut, size), &view), TRUC_DAMAGED);
-    struct reader reader = reader_over(bytes_of(s.cut, size));
-    assert_true(entry_served_next(&reader, &view, &status));
-    assert_status(entry_prove(s.digests, &view, &leaf, &batch, &scratch, &capacity, &raw, NULL), TRUC_DAMAGED);
-    free(scratch);
-    sample_fini(&s);
+    whole_init(&w, 20, RECORD_BYTES, CODEC_NONE, EVIDENCE_RECORD);
+    assert_status(cutter_take(cutter, &w.view), TRUC_OK);
+    struct bytes part = cut(cutter, &index, 1);
+    assert_status(prove(w.digests, part, &p), TRUC_OK);
+
+    assert_status(entry_parse(part, &w.view), TRUC_DAMAGED); /* no log stores one */
+    assert_status(entry_prove(w.digests, &p.view, &p.leaf, &p.batch, &scratch, &capacity, &raw, &p.why), TRUC_DAMAGED);
+    assert_non_null(strstr(p.why, "cut"));
+    assert_status(batch_parse(p.view.batch, &p.batch, &p.why), TRUC_UNSUPPORTED);
+    p.why = NULL;
+    assert_status(cut_prove(w.digests, &w.view, &p.leaf, &p.batch, &p.records, &p.capacity, &p.count, &p.why), TRUC_DAMAGED);
+    assert_non_null(strstr(p.why, "whole"));
+    assert_status(batch_parse_cut(w.view.batch, &p.batch, NULL), TRUC_UNSUPPORTED);
+    assert_int_equal(entry_is_cut(&w.view), false);
+    free((void *)part.data);
+    free(p.records);
+    whole_fini(&w);
+    cutter_destroy(cutter);
 }
 
-int main(void)
+/* --- memory ------------------------------------------------------------------------------------------------------------------ */
+
+static bool counting; /* within the library's calls */
+static uint64_t allocations, fail_at;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+
+static bool fails(void)
+{
+    return counting && ++allocations == fail_at;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    return fails() ? NULL : __real_realloc(memory, size);
+}
+
+/* Takes an entry, cuts it and proves the part. */
+static truc_status there_and_back(const struct whole *w)
+{
+    static const uint32_t indexes[] = {3, 4, 250};
+    struct proven p = {0};
+    counting = true;
+    struct cutter *cutter = cutter_create();
+    truc_status status = cutter == NULL ? TRUC_NO_MEMORY : cutter_take(cutter, &w->view);
+    counting = false;
+    if (status == TRUC_OK) {
+        struct bytes part = cut(cutter, indexes, 3);
+        counting = true;
+        status = prove(w->digests, part, &p);
+        counting = false;
+        if (status == TRUC_NO_MEMORY) /* and nothing is lost by that */
+            assert_status(prove(w->digests, part, &p), TRUC_OK);
+        free((void *)part.data);
+    }
+    free(p.records);
+    cutter_destroy(cutter);
+    return status;
+}
+
+/* One allocation fails after the other, until none is left to fail. */
+static void cut_any_allocation_may_fail(void **state)
+{
+    struct whole w;
+    uint64_t failures = 0;
+    truc_status status;
+    (void)state;
+    whole_init(&w, 300, 2 * RECORD_BYTES, CODEC_LZ4, EVIDENCE_RECORD);
+    for (;; failures++) {
+        allocations = 0;
+        fail_at = failures + 1;
+        status = there_and_back(&w);
+        if (status == TRUC_OK)
+            break;
+        assert_status(status, TRUC_NO_MEMORY);
+    }
+    print_message("%llu allocations failed, one at a time\n", (unsigned long long)failures);
+    assert_in_range(failures, 7, 20);
+    whole_fini(&w);
+}
+
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cut_of_any_size_and_choice_proves),
-        cmocka_unit_test(cut_that_was_altered_is_refused),
-        cmocka_unit_test(cut_that_lies_is_refused),
-        cmocka_unit_test(entry_of_evidence_batch_goes_whole),
-        cmocka_unit_test(cut_entry_is_neither_stored_nor_proven_as_a_whole),
+        cmocka_unit_test(cut_any_size_and_choice_proves_like_the_whole),
+        cmocka_unit_test(cut_large_entries_prove_like_the_whole),
+        cmocka_unit_test(cut_packed_entries_prove_unpacked),
+        cmocka_unit_test(take_evidence_batch_is_unsupported),
+        cmocka_unit_test(take_entry_that_proves_nothing_is_damage),
+        cmocka_unit_test(cut_entry_is_refused_where_whole_ones_are_expected),
+        cmocka_unit_test(cut_any_allocation_may_fail),
     };
+    source.state = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+    print_message("seed %llu\n", (unsigned long long)source.state);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ struct digest_context {
     size_t capacity;        /* records that fit the arrays below */
     uint8_t *salts;         /* capacity x SALT_BYTES */
     uint8_t *digests;       /* capacity x DIGEST_BYTES */
-    uint8_t *nodes;         /* digest_node_count(capacity) x DIGEST_BYTES: the next level while the tree is folded */
+    uint8_t *nodes;         /* tree_nodes(capacity) x DIGEST_BYTES: the next level while the tree is folded */
     struct bytes *messages; /* capacity */
 };
 
@@ -124,21 +124,21 @@ static truc_status scratch_reserve(struct digest_context *context, size_t record
         return TRUC_OK;
     context->capacity = 0;
     if (!grow(&context->salts, record_count * SALT_BYTES) || !grow(&context->digests, record_count * DIGEST_BYTES) ||
-        !grow(&context->nodes, digest_node_count(record_count) * DIGEST_BYTES) ||
+        !grow(&context->nodes, tree_nodes(record_count) * DIGEST_BYTES) ||
         !grow(&context->messages, record_count * sizeof *context->messages))
         return TRUC_NO_MEMORY;
     context->capacity = record_count;
     return TRUC_OK;
 }
 
-static void make_salts(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], size_t record_count, uint8_t *salts)
+void digest_salts(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], size_t count, uint8_t *ret_salts)
 {
     static const uint8_t zero_iv[16];
-    int size = (int)(record_count * SALT_BYTES), made = 0;
+    int size = (int)(count * SALT_BYTES), made = 0;
 
-    memset(salts, 0, (size_t)size);
+    memset(ret_salts, 0, (size_t)size);
     must(EVP_EncryptInit_ex2(context->keystream, context->aes, seed, zero_iv, NULL));
-    must(EVP_EncryptUpdate(context->keystream, salts, &made, salts, size));
+    must(EVP_EncryptUpdate(context->keystream, ret_salts, &made, ret_salts, size));
     must(made == size);
 }
 
@@ -182,24 +182,41 @@ static void hash_all(struct digest_context *context, uint8_t tag, const uint8_t 
     }
 }
 
-/* Folds context->digests to one. context->messages is scratch: the records have been hashed. */
+void digest_records(struct digest_context *context, const uint8_t *salts, const struct bytes *records, size_t count,
+                    uint8_t *ret_digests)
+{
+    hash_all(context, TAG_RECORD, salts, count, records, ret_digests);
+}
+
+void digest_level(struct digest_context *context, const uint8_t *digests, size_t count, uint8_t *ret_nodes)
+{
+    struct bytes groups[SHA256_LANES]; /* nodes are of one length, so all lanes end together: a lane's worth at a time */
+    size_t grouped = 0;
+
+    for (size_t first = 0; first < count; first += TREE_FAN) {
+        size_t children = count - first < TREE_FAN ? count - first : TREE_FAN;
+        groups[grouped++] = bytes_of(digests + first * DIGEST_BYTES, children * DIGEST_BYTES);
+        if (grouped == SHA256_LANES || first + children == count) {
+            hash_all(context, TAG_NODE, NULL, grouped, groups, ret_nodes);
+            ret_nodes += grouped * DIGEST_BYTES;
+            grouped = 0;
+        }
+    }
+}
+
+/* Folds context->digests to one. */
 static void fold(struct digest_context *context, size_t count, uint8_t ret_root[DIGEST_BYTES])
 {
-    while (count > 1) {
-        size_t nodes = digest_node_count(count);
-        for (size_t i = 0; i < nodes; i++) {
-            size_t first = i * DIGEST_FAN, children = count - first < DIGEST_FAN ? count - first : DIGEST_FAN;
-            context->messages[i] = bytes_of(context->digests + first * DIGEST_BYTES, children * DIGEST_BYTES);
-        }
-        hash_all(context, TAG_NODE, NULL, nodes, context->messages, context->nodes);
+    for (size_t nodes; count > 1; count = nodes) {
+        nodes = tree_nodes(count);
+        digest_level(context, context->digests, count, context->nodes);
         memcpy(context->digests, context->nodes, nodes * DIGEST_BYTES);
-        count = nodes;
     }
     memcpy(ret_root, context->digests, DIGEST_BYTES);
 }
 
-truc_status digest_records(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
-                           uint32_t record_count, struct bytes *records, uint8_t *salts, uint8_t *digests)
+truc_status digest_records_root(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
+                                uint32_t record_count, uint8_t ret_root[DIGEST_BYTES])
 {
     struct reader payload = reader_over(raw_payload);
     struct bytes record;
@@ -208,49 +225,20 @@ truc_status digest_records(struct digest_context *context, const uint8_t seed[SA
 
     if (record_count == 0 || record_count > BATCH_RECORDS_MAX)
         return TRUC_BAD_BATCH;
+    status = scratch_reserve(context, record_count);
+    if (status != TRUC_OK)
+        return status;
     while (records_next(&payload, &record, &status)) {
         if (count == record_count)
             return TRUC_BAD_BATCH;
-        records[count++] = record;
+        context->messages[count++] = record;
     }
     if (status != TRUC_OK || count != record_count)
         return TRUC_BAD_BATCH;
-    make_salts(context, seed, count, salts);
-    hash_all(context, TAG_RECORD, salts, count, records, digests);
+    digest_salts(context, seed, count, context->salts);
+    digest_records(context, context->salts, context->messages, count, context->digests);
+    fold(context, count, ret_root);
     return TRUC_OK;
-}
-
-void digest_record(struct digest_context *context, const uint8_t salt[SALT_BYTES], struct bytes record,
-                   uint8_t ret_digest[DIGEST_BYTES])
-{
-    hash_tagged(context, TAG_RECORD, bytes_of(salt, SALT_BYTES), record, ret_digest);
-}
-
-truc_status digest_nodes(struct digest_context *context, const uint8_t *digests, size_t count, uint8_t *ret_nodes)
-{
-    size_t nodes = digest_node_count(count);
-    truc_status status = scratch_reserve(context, nodes);
-
-    if (status != TRUC_OK)
-        return status;
-    for (size_t i = 0; i < nodes; i++) {
-        size_t first = i * DIGEST_FAN, children = count - first < DIGEST_FAN ? count - first : DIGEST_FAN;
-        context->messages[i] = bytes_of(digests + first * DIGEST_BYTES, children * DIGEST_BYTES);
-    }
-    hash_all(context, TAG_NODE, NULL, nodes, context->messages, ret_nodes);
-    return TRUC_OK;
-}
-
-truc_status digest_records_root(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
-                                uint32_t record_count, uint8_t ret_root[DIGEST_BYTES])
-{
-    truc_status status =
-        record_count == 0 || record_count > BATCH_RECORDS_MAX ? TRUC_BAD_BATCH : scratch_reserve(context, record_count);
-    if (status == TRUC_OK)
-        status = digest_records(context, seed, raw_payload, record_count, context->messages, context->salts, context->digests);
-    if (status == TRUC_OK)
-        fold(context, record_count, ret_root);
-    return status;
 }
 
 truc_status digest_batch_root(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
@@ -268,7 +256,7 @@ truc_status digest_batch_root(struct digest_context *context, const uint8_t seed
         size_t left = raw_payload.size - at;
         context->messages[i] = bytes_of(raw_payload.data + at, left < CHUNK_BYTES ? left : CHUNK_BYTES);
     }
-    make_salts(context, seed, count, context->salts);
+    digest_salts(context, seed, count, context->salts);
     hash_all(context, TAG_CHUNK, context->salts, count, context->messages, context->digests);
     fold(context, count, ret_root);
     return TRUC_OK;

@@ -16,7 +16,7 @@
 #include "limits.h"
 #include "status.h"
 
-enum { SALT_SEED_BYTES = 32, SALT_BYTES = 16, CHUNK_BYTES = 1024 };
+enum { SALT_SEED_BYTES = 32, SALT_BYTES = 16, CHUNK_BYTES = 1024, TREE_FAN = 16 };
 
 struct digest_context;
 
@@ -34,20 +34,18 @@ truc_status digest_records_root(struct digest_context *context, const uint8_t se
 /* Root over a raw payload as a whole. TRUC_BAD_BATCH when it is empty or larger than a batch may be, TRUC_NO_MEMORY. */
 truc_status digest_batch_root(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
                               uint8_t ret_root[DIGEST_BYTES]);
-/* The same in parts, for whoever proves a part: the records of a payload (record_count of them), their salts and digests, each
- * array with room for all. TRUC_BAD_BATCH, TRUC_NO_MEMORY. */
-truc_status digest_records(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw_payload,
-                           uint32_t record_count, struct bytes *records, uint8_t *salts, uint8_t *digests);
-/* The digest of one record. */
-void digest_record(struct digest_context *context, const uint8_t salt[SALT_BYTES], struct bytes record,
-                   uint8_t ret_digest[DIGEST_BYTES]);
-/* One level of the tree from the level below: digest_node_count(count) nodes of up to DIGEST_FAN digests each. TRUC_NO_MEMORY. */
-enum { DIGEST_FAN = 16 };
-static inline size_t digest_node_count(size_t count)
+
+/* The steps of digest_records_root, for whoever keeps parts of the tree (cut.h). Counts are at most BATCH_RECORDS_MAX; arrays of
+ * salts and digests are contiguous, and outputs overlap no input. */
+void digest_salts(struct digest_context *context, const uint8_t seed[SALT_SEED_BYTES], size_t count, uint8_t *ret_salts);
+void digest_records(struct digest_context *context, const uint8_t *salts, const struct bytes *records, size_t count,
+                    uint8_t *ret_digests);
+/* How many nodes stand above `count` digests, and those nodes. */
+static inline size_t tree_nodes(size_t count)
 {
-    return (count + DIGEST_FAN - 1) / DIGEST_FAN;
+    return (count + TREE_FAN - 1) / TREE_FAN;
 }
-truc_status digest_nodes(struct digest_context *context, const uint8_t *digests, size_t count, uint8_t *ret_nodes);
+void digest_level(struct digest_context *context, const uint8_t *digests, size_t count, uint8_t *ret_nodes);
 
 void digest_header(struct digest_context *context, struct bytes immutable_header, uint8_t ret_digest[DIGEST_BYTES]);
 void digest_leaf(struct digest_context *context, struct bytes leaf, uint8_t ret_hash[DIGEST_BYTES]);

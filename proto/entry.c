@@ -46,56 +46,63 @@ static uint64_t entry_checksum(const uint8_t *entry, size_t served_size)
 
 static uint8_t *put_padded(uint8_t *out, struct bytes part)
 {
-    if (part.size != 0 && part.data != out) /* a cut batch is laid out in its place */
+    if (part.size != 0)
         memcpy(out, part.data, part.size);
     memset(out + part.size, 0, align8(part.size) - part.size);
     return out + align8(part.size);
 }
 
-static void write_entry(uint8_t *out, uint16_t flags, const struct entry_fields *fields, struct bytes leaf, struct bytes batch,
-                        struct bytes directory)
+/* Everything but the checksum at the end. */
+static void put_header(uint8_t *out, uint16_t flags, const struct entry_fields *fields, size_t leaf_bytes, size_t batch_bytes,
+                       struct bytes directory)
 {
-    store_u32(out + AT_ENTRY_SIZE, (uint32_t)entry_size(leaf.size, batch.size, directory.size));
+    store_u32(out + AT_ENTRY_SIZE, (uint32_t)entry_size(leaf_bytes, batch_bytes, directory.size));
     store_u16(out + AT_VERSION, ENTRY_VERSION);
     store_u16(out + AT_FLAGS, flags);
     store_u32(out + AT_TOPIC_ID, fields->topic_id);
     store_u32(out + AT_RECORD_COUNT, fields->record_count);
     store_u64(out + AT_PRODUCER_ID, fields->producer_id);
     store_u32(out + AT_EPOCH, fields->epoch);
-    store_u32(out + AT_LEAF_SIZE, (uint32_t)leaf.size);
+    store_u32(out + AT_LEAF_SIZE, (uint32_t)leaf_bytes);
     store_u64(out + AT_FIRST_SEQUENCE, fields->first_sequence);
-    store_u32(out + AT_BATCH_SIZE, (uint32_t)batch.size);
+    store_u32(out + AT_BATCH_SIZE, (uint32_t)batch_bytes);
     store_u32(out + AT_DIRECTORY_SIZE, (uint32_t)directory.size);
     store_u64(out + AT_DIRECTORY_CHECKSUM, XXH3_64bits(directory.data, directory.size));
+}
 
+void entry_write(uint8_t *out, const struct entry_fields *fields, struct bytes leaf, struct bytes batch, struct bytes directory)
+{
+    put_header(out, 0, fields, leaf.size, batch.size, directory);
     uint8_t *part = put_padded(out + ENTRY_HEADER_BYTES, leaf);
     part = put_padded(part, batch);
     (void)put_padded(part, directory);
     store_u64(out + AT_CHECKSUM, entry_checksum(out, entry_served_size(leaf.size, batch.size)));
 }
 
-void entry_write(uint8_t *out, const struct entry_fields *fields, struct bytes leaf, struct bytes batch, struct bytes directory)
+void entry_write_cut(uint8_t *out, const struct entry_fields *fields, struct bytes leaf, size_t batch_size)
 {
-    write_entry(out, 0, fields, leaf, batch, directory);
+    uint8_t *batch = put_padded(out + ENTRY_HEADER_BYTES, leaf);
+    memset(batch + batch_size, 0, align8(batch_size) - batch_size);
+    put_header(out, ENTRY_FLAG_CUT, fields, leaf.size, batch_size, bytes_of(NULL, 0));
+    store_u64(out + AT_CHECKSUM, entry_checksum(out, entry_served_size(leaf.size, batch_size)));
 }
 
-void entry_write_cut(uint8_t *out, const struct entry_fields *fields, struct bytes leaf, struct bytes batch)
-{
-    write_entry(out, ENTRY_FLAG_CUT, fields, leaf, batch, bytes_of(NULL, 0));
-}
-
-/* Layout and checksum of an entry of which everything up to the directory is at hand. */
-static truc_status parse_served(struct bytes bytes, uint16_t flags_allowed, struct entry_view *ret_view, size_t *ret_served_size,
+/* Layout and checksum of an entry of which everything up to the directory is at hand; it may have these flags. */
+static truc_status parse_served(struct bytes bytes, uint16_t flags_known, struct entry_view *ret_view, size_t *ret_served_size,
                                 size_t *ret_directory_size)
 {
     const uint8_t *in = bytes.data;
 
-    if (bytes.size < ENTRY_HEADER_BYTES || load_u16(in + AT_VERSION) != ENTRY_VERSION ||
-        (load_u16(in + AT_FLAGS) & ~flags_allowed) != 0)
+    if (bytes.size < ENTRY_HEADER_BYTES || load_u16(in + AT_VERSION) != ENTRY_VERSION)
+        return TRUC_DAMAGED;
+    uint16_t flags = load_u16(in + AT_FLAGS);
+    if ((flags & ~flags_known) != 0)
         return TRUC_DAMAGED;
     size_t leaf_bytes = load_u32(in + AT_LEAF_SIZE), batch_bytes = load_u32(in + AT_BATCH_SIZE);
     size_t directory_bytes = load_u32(in + AT_DIRECTORY_SIZE);
     if (leaf_bytes > LEAF_BYTES_MAX || batch_bytes > BATCH_BYTES_MAX || directory_bytes > DIRECTORY_BYTES_MAX)
+        return TRUC_DAMAGED;
+    if (flags == ENTRY_FLAG_CUT && directory_bytes != 0)
         return TRUC_DAMAGED;
     size_t served_size = entry_served_size(leaf_bytes, batch_bytes);
     if (load_u32(in + AT_ENTRY_SIZE) != entry_size(leaf_bytes, batch_bytes, directory_bytes) || served_size > bytes.size)
@@ -105,7 +112,7 @@ static truc_status parse_served(struct bytes bytes, uint16_t flags_allowed, stru
 
     *ret_view = (struct entry_view){
         .entry_size = load_u32(in + AT_ENTRY_SIZE),
-        .cut = (load_u16(in + AT_FLAGS) & ENTRY_FLAG_CUT) != 0,
+        .flags = flags,
         .fields = {.topic_id = load_u32(in + AT_TOPIC_ID),
                    .record_count = load_u32(in + AT_RECORD_COUNT),
                    .epoch = load_u32(in + AT_EPOCH),
@@ -156,8 +163,8 @@ bool entry_served_next(struct reader *payload, struct entry_view *ret_view, truc
         *ret_status = payload->failed ? TRUC_DAMAGED : TRUC_OK;
         return false;
     }
-    truc_status status =
-        parse_served(bytes_of(payload->at, reader_left(payload)), ENTRY_FLAG_CUT, ret_view, &served_size, &directory_bytes);
+    struct bytes rest = bytes_of(payload->at, reader_left(payload));
+    truc_status status = parse_served(rest, ENTRY_FLAG_CUT, ret_view, &served_size, &directory_bytes);
     if (status != TRUC_OK)
         payload->failed = true;
     else
@@ -173,11 +180,11 @@ static truc_status refuse(truc_status status, const char **ret_why, const char *
     return status;
 }
 
-truc_status entry_check_agreement(struct digest_context *context, const struct entry_view *view, const struct leaf *leaf,
-                                  const struct batch_view *batch, const char **ret_why)
+/* Entry header, leaf and batch tell the same story. */
+static truc_status check_agreement(const struct entry_view *view, const struct leaf *leaf, const struct batch_view *batch,
+                                   const char **ret_why)
 {
     static const uint8_t no_signature[DIGEST_BYTES];
-    uint8_t digest[DIGEST_BYTES];
 
     if (!bytes_equal(leaf->topic, batch->topic))
         return refuse(TRUC_DAMAGED, ret_why, "leaf and batch name different topics");
@@ -192,9 +199,29 @@ truc_status entry_check_agreement(struct digest_context *context, const struct e
         return refuse(TRUC_DAMAGED, ret_why, "leaf and batch have different evidence levels");
     if (memcmp(leaf->signature_digest, no_signature, DIGEST_BYTES) != 0)
         return refuse(TRUC_DIGEST_MISMATCH, ret_why, "the leaf has a signature's digest, the batch no signature");
-    digest_header(context, batch->header, digest);
-    if (memcmp(digest, leaf->header_digest, DIGEST_BYTES) != 0)
+    return TRUC_OK;
+}
+
+truc_status entry_prove_head(struct digest_context *context, const struct entry_view *view, struct leaf *ret_leaf,
+                             struct batch_view *ret_batch, const char **ret_why)
+{
+    struct leaf leaf;
+    struct batch_view batch;
+    uint8_t digest[DIGEST_BYTES];
+    bool is_cut = view->flags == ENTRY_FLAG_CUT;
+
+    if (leaf_parse(view->leaf, &leaf) != TRUC_OK)
+        return refuse(TRUC_DAMAGED, ret_why, "the leaf is malformed");
+    if ((is_cut ? batch_parse_cut : batch_parse)(view->batch, &batch, ret_why) != TRUC_OK)
+        return TRUC_DAMAGED;
+    truc_status status = check_agreement(view, &leaf, &batch, ret_why);
+    if (status != TRUC_OK)
+        return status;
+    digest_header(context, batch.header, digest);
+    if (memcmp(digest, leaf.header_digest, DIGEST_BYTES) != 0)
         return refuse(TRUC_DIGEST_MISMATCH, ret_why, "the batch's header does not match the leaf");
+    *ret_leaf = leaf;
+    *ret_batch = batch;
     return TRUC_OK;
 }
 
@@ -207,16 +234,11 @@ truc_status entry_prove(struct digest_context *context, const struct entry_view 
     struct bytes raw;
     uint8_t digest[DIGEST_BYTES];
 
-    if (view->cut)
-        return refuse(TRUC_DAMAGED, ret_why, "only a part of the entry is there");
-    if (leaf_parse(view->leaf, &leaf) != TRUC_OK)
-        return refuse(TRUC_DAMAGED, ret_why, "the leaf is malformed");
-    if (batch_parse(view->batch, &batch, ret_why) != TRUC_OK)
-        return TRUC_DAMAGED;
-    truc_status status = entry_check_agreement(context, view, &leaf, &batch, ret_why);
+    if (view->flags != 0)
+        return refuse(TRUC_DAMAGED, ret_why, "the entry is cut, where whole ones are expected");
+    truc_status status = entry_prove_head(context, view, &leaf, &batch, ret_why);
     if (status != TRUC_OK)
         return status;
-
     status = batch_raw(&batch, scratch, scratch_capacity, &raw);
     if (status == TRUC_OK)
         status = batch_root(context, &batch, (enum evidence)leaf.evidence, raw, digest);

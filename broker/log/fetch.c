@@ -152,7 +152,8 @@ static bool has_room(struct log_fetch *fetch, size_t size)
     return true;
 }
 
-static truc_status serve_cut(struct log_fetcher *fetcher, const struct group *group, struct log_fetch *fetch)
+/* Many small records of a full batch with what proves each may be more than a frame holds: then fewer of them go. */
+static truc_status serve_cut(struct log_fetcher *fetcher, struct group *group, struct log_fetch *fetch)
 {
     if (group->count > fetcher->index_capacity) {
         uint32_t *grown = realloc(fetcher->indexes, group->count * sizeof *grown);
@@ -166,6 +167,10 @@ static truc_status serve_cut(struct log_fetcher *fetcher, const struct group *gr
         fetcher->indexes[i] = group->places[i].index;
     }
     size_t size = cutter_size(fetcher->cutter, fetcher->indexes, group->count);
+    while (size > BATCH_BYTES_MAX && group->count > 1) {
+        group->count /= 2;
+        size = cutter_size(fetcher->cutter, fetcher->indexes, group->count);
+    }
     if (!has_room(fetch, size)) {
         return TRUC_BUSY;
     }
@@ -215,7 +220,7 @@ static truc_status open_entry(struct log_fetcher *fetcher, const struct group *g
 }
 
 /* TRUC_BUSY: no room. */
-static truc_status serve(struct log_fetcher *fetcher, const struct group *group, struct log_fetch *fetch, char *why)
+static truc_status serve(struct log_fetcher *fetcher, struct group *group, struct log_fetch *fetch, char *why)
 {
     struct entry_view entry;
     struct leaf leaf;

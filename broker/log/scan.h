@@ -58,7 +58,7 @@ struct log_fetch {
     size_t capacity;
     /* out */
     size_t size;   /* bytes written */
-    size_t done;   /* places served: always all of a position, or none */
+    size_t done;   /* places served; some of a position only when a frame holds no more */
     size_t needed; /* when not 0: the next entry alone needs this capacity, and nothing was written */
 };
 

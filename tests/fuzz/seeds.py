@@ -20,7 +20,7 @@ def keep(target, name, data):
 
 
 for target, files in {"record": ["records"], "batch": ["batches"], "directory": ["directories"], "leaf": ["leaves"],
-                      "entry": ["entries"], "block": ["block"], "frame": ["hello", "frames"]}.items():
+                      "entry": ["entries"], "cut": ["cut_entries"], "block": ["block"], "frame": ["hello", "frames"]}.items():
     for file in files:
         for vector in load(file):
             keep(target, vector["name"], bytes.fromhex(vector["hex"]))
@@ -29,6 +29,13 @@ for vector in load("entries"):
     if "meaning" in vector:
         leaf, batch, directory = (bytes.fromhex(vector["meaning"][part]) for part in ("leaf", "batch", "directory"))
         keep("entry", "parts of " + vector["name"], struct.pack("<HH", len(leaf), len(batch)) + leaf + batch + directory)
+
+for vector in load("cut_entries"):
+    if "meaning" in vector:
+        cut = bytes.fromhex(vector["hex"])
+        (leaf_size,), (batch_size,) = struct.unpack_from("<I", cut, 28), struct.unpack_from("<I", cut, 40)
+        leaf, batch_at = cut[64:64 + leaf_size], 64 + leaf_size + -leaf_size % 8
+        keep("cut", "parts of " + vector["name"], struct.pack("<H", leaf_size) + leaf + cut[batch_at:batch_at + batch_size])
 
 for number, codec in enumerate(("none", "lz4", "zstd")):
     for vector in load("batches"):

@@ -14,7 +14,8 @@ struct kind {
     truc_status (*decode)(struct bytes bytes, json_t **ret_meaning);
 };
 
-extern const struct kind frame_kind_of_vectors, record_kind, batch_kind, directory_kind, leaf_kind, entry_kind, block_kind;
+extern const struct kind frame_kind_of_vectors, record_kind, batch_kind, directory_kind, leaf_kind, entry_kind, cut_kind,
+    block_kind;
 extern const struct kind digest_kinds[];
 extern const size_t digest_kind_count;
 

@@ -316,11 +316,15 @@ def directories(make, by_name):
     ])
 
 
-def leaves(make, digest):
-    meaning = {
+def leaf_meaning(digest):
+    return {
         "evidence": 1, "record_count": 3, "log_id": LOG_ID, "position": "12", "base_offset": "345",
         "append_time_ns": "1591344000000000002", "header_digest": digest["header digest"],
         "records_root": digest["records_root of 3 records"], "previous": noise("previous", 32).hex(), "topic": TOPIC}
+
+
+def leaves(make, digest):
+    meaning = leaf_meaning(digest)
     first = {**meaning, "topic": "t"}
     del first["previous"]
     good = make.write("leaves", "", [vector("leaf", "leaf", meaning)])["leaf"]
@@ -339,6 +343,13 @@ def leaves(make, digest):
     return good
 
 
+def served(entry):
+    """A stored entry up to its directory."""
+    leaf_size, = struct.unpack_from("<I", entry, 28)
+    batch_size, = struct.unpack_from("<I", entry, 40)
+    return entry[:64 + leaf_size + -leaf_size % 8 + batch_size + -batch_size % 8]
+
+
 def entries(make, leaf, batch, directory):
     meaning = {"topic_id": 4, "record_count": 3, "producer_id": "7", "epoch": 3, "first_sequence": "40", "leaf": leaf,
                "batch": batch, "directory": directory}
@@ -351,6 +362,33 @@ def entries(make, leaf, batch, directory):
         refused("a flipped bit in the batch", "entry", flip(64 + 248 + 150), "DAMAGED", "the entry's checksum"),
         refused("a flipped bit in the directory", "entry", flip(len(good) - 9), "DAMAGED", "the directory's checksum"),
         refused("cut short", "entry", good[:-8], "DAMAGED", "the entry's size"),
+    ])
+
+
+def cut_entries(make, many, leaf):
+    """Of an entry of 20 records: two parts of three records each, and parts that were tampered with."""
+    record_count, write = 20, lambda kind, meaning: make.write("cut_entries", "", [vector(kind, kind, meaning)])[kind]
+    records = many[:record_count]
+    meaning = batch_meaning(records)
+    leaf = {**leaf, "record_count": record_count,
+            "header_digest": write("header_digest", {"header": header_bytes(meaning).hex()}),
+            "records_root": write("records_root", {"salt_seed": meaning["salt_seed"], "records": records})}
+    entry = write("entry", {
+        "topic_id": 4, "record_count": record_count, "producer_id": "7", "epoch": 3, "first_sequence": "40",
+        "leaf": write("leaf", leaf), "batch": write("batch", meaning),
+        "directory": write("directory", {"hash_secret": SECRET, "records": records})})
+    part = lambda *indexes: {"entry": entry, "indexes": list(indexes)}
+    good = bytes.fromhex(write("cut_entry", part(16, 18, 19)))
+    flip = lambda at: good[:at] + bytes([good[at] ^ 1]) + good[at + 1:]
+    make.write("cut_entries", "Cut entries as served (docs/format.md, Cut entry), made from an entry and chosen indexes.", [
+        vector("three of 20 records, a node and a record's digest", "cut_entry", part(16, 18, 19)),
+        vector("three of 20 records, records' digests alone", "cut_entry", part(2, 3, 17)),
+        vector("one of 20 records", "cut_entry", part(0)),
+        vector("all of 20 records", "cut_entry", part(*range(record_count))),
+        refused("a whole entry", "cut_entry", served(bytes.fromhex(entry)), "DAMAGED", "it is not cut"),
+        refused("a flipped bit in the header", "cut_entry", flip(16), "DAMAGED", "the entry's checksum"),
+        refused("a flipped bit in a record", "cut_entry", flip(len(good) - 100), "DAMAGED", "the entry's checksum"),
+        refused("cut short", "cut_entry", good[:-8], "DAMAGED", "the entry's size"),
     ])
 
 
@@ -418,6 +456,7 @@ def main():
     leaf = leaves(make, digest)
     digests(make, some, many, header, payload, leaf)
     entries(make, leaf, by_batch["three records"], by_directory["three records"])
+    cut_entries(make, many, leaf_meaning(digest))
     blocks(make, leaf, by_batch["three records"], by_directory["three records"])
 
 

@@ -11,7 +11,7 @@ enum { JSON_STYLE = JSON_INDENT(2) | JSON_ENSURE_ASCII };
 static const struct kind *kind_named(const char *name)
 {
     const struct kind *const kinds[] = {
-        &frame_kind_of_vectors, &record_kind, &batch_kind, &directory_kind, &leaf_kind, &entry_kind, &block_kind};
+        &frame_kind_of_vectors, &record_kind, &batch_kind, &directory_kind, &leaf_kind, &entry_kind, &cut_kind, &block_kind};
     for (size_t i = 0; name != NULL && i < sizeof kinds / sizeof kinds[0]; i++) {
         if (strcmp(kinds[i]->name, name) == 0)
             return kinds[i];
