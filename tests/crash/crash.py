@@ -126,7 +126,10 @@ def wait_for_readers(one, clients):
                     file.seek(max(0, os.path.getsize(path) - (1 << 20)))
                     return text in file.read()
             if not broker.eventually(reached, timeout=60):
-                return "%s did not reach position %d" % (client.name, last)
+                with open(client.ledger, "rb") as file:
+                    seen = [line for line in file.read().splitlines() if line.startswith(b"S ")][-1:]
+                return "%s; it did not reach position %d, its last line: %s; trucd, saying: %s" % (
+                    client.last_words(), last, seen, one.log()[-400:])
     return None
 
 
