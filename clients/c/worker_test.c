@@ -183,6 +183,7 @@ static void worker_close_gives_back_what_was_not_given(void **state)
     struct fake_broker *broker = work_broker(200);
     truc_client *client = kit_client(broker->url, NULL);
     const truc_job *job = NULL;
+    uint64_t round_trip_ns;
     truc_worker *worker;
 
     (void)state;
@@ -194,6 +195,7 @@ static void worker_close_gives_back_what_was_not_given(void **state)
             assert_int_equal(truc_ack(worker, job->lease), TRUC_OK);
     }
     assert_int_equal(truc_worker_close(worker, WAIT_MS), TRUC_OK);
+    assert_int_equal(truc_ping(client, &round_trip_ns), TRUC_OK); /* answered after the CANCEL has come */
     fake_broker_lock(broker);
     assert_int_equal(fake_share_count(broker, FAKE_DONE), 12);
     assert_int_equal(fake_share_count(broker, FAKE_LEASED), 0); /* by RETURN, or by CANCEL what had not arrived */
