@@ -114,6 +114,14 @@ static void destroy_owned(struct core *core)
         pending_drop_first(core);
     }
     reader_bury(core);
+    for (uint32_t i = 0; i < core->readers.touched; i++) { /* questions are nobody's but their own */
+        struct core_reader *reader = pool_at(&core->readers, i);
+
+        if (reader->question) {
+            free(reader->question);
+            free(reader->text);
+        }
+    }
 }
 
 void core_destroy(struct core *core)

@@ -114,6 +114,7 @@ struct core_reader {
     struct core_reader *parked_previous, *parked_next;
     struct subscription *subscription; /* whose own reading it is; then it has no connection */
     struct attachment *attachment;     /* that it reads for, or fetches for */
+    struct question *question;         /* that its bounds answer; owned */
     struct watch *watch;               /* when it follows */
     uint64_t position, until;          /* where it stands, where it ends (follow: UINT64_MAX) */
     uint64_t read_until;               /* of the read under way */
@@ -251,6 +252,7 @@ struct core {
     struct table subscriptions_by_name;
     struct order subscriptions_in_order;                               /* of owner and name */
     uint32_t last_subscription, subscription_count;                    /* an id; how many there are */
+    const struct place *answer;                                        /* while a question is asked again: what it was about */
     struct subscription *subscriptions_touched, *subscriptions_shared; /* the latter have a share */
     int64_t shares_due_ns; /* when one of them is to be looked at; append clock; INT64_MAX: never */
     struct pool attachments, settles;

@@ -188,6 +188,32 @@ static void list_shows_what_is_durable_of_the_own_agency(void **state)
     assert_int_equal(page->n_subscriptions, 0);
 }
 
+static void place_that_the_log_must_tell_is_asked_for(void **state)
+{
+    Truc__V1__SubscriptionCreate create = definition("late", TRUC__V1__SUBSCRIPTION_MODE__SUBSCRIPTION_MODE_SHARED);
+    uint64_t other = kit_session(&kit, "H26.16", "x"), reader;
+
+    (void)state;
+    publish(1);
+    publish(1);
+    create.start->at_case = TRUC__V1__BOUND__AT_APPEND_TIME_NS;
+    create.start->append_time_ns = 5;
+    kit_send(&kit, other, FRAME_SUBSCRIPTION_CREATE, 1, &create.base);
+    kit_expect_nothing(&kit, other);
+    reader = kit_expect(&kit, EFFECT_READ_OPEN)->effect.reader;
+    kit_resolve(&kit, reader, 1, UINT64_MAX);
+    kit_commit(&kit);
+    assert_int_equal(((const Truc__V1__SubscriptionOk *)kit_take(&kit, other, FRAME_SUBSCRIPTION_OK, 1))->info->position, 1);
+    kit_expect(&kit, EFFECT_READ_CLOSE);
+    create.name = "later";
+    kit_send(&kit, other, FRAME_SUBSCRIPTION_CREATE, 2, &create.base);
+    reader = kit_expect(&kit, EFFECT_READ_OPEN)->effect.reader;
+    kit_disconnect(&kit, other);
+    kit_resolve(&kit, reader, 1, UINT64_MAX); /* nobody is there to hear it */
+    assert_int_equal(core_counts(kit.core).subscriptions, 1);
+    kit_send(&kit, admin, FRAME_SUBSCRIPTION_CREATE, 3, &create.base); /* unanswered when the core goes */
+}
+
 /* --- shared ----------------------------------------------------------------------------------------------------------------------
  */
 
@@ -364,6 +390,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(create_is_answered_when_durable_and_may_be_repeated),
         TEST(list_shows_what_is_durable_of_the_own_agency),
+        TEST(place_that_the_log_must_tell_is_asked_for),
         TEST(acknowledgement_is_answered_when_it_is_durable),
         TEST(key_waits_for_its_first_record_and_comes_to_one_worker_at_a_time),
         TEST(lease_lapses_and_comes_again),

@@ -4,7 +4,7 @@
 
 #include "broker/core/answer.h"
 #include "broker/core/connection.h"
-#include "broker/core/subscription.h"
+#include "broker/core/subscription_answer.h"
 #include "broker/core/watch.h"
 #include "truc/v1/wire.pb-c.h"
 
@@ -126,6 +126,7 @@ void reader_bury(struct core *core)
 
         core->readers_gone = reader->next;
         free(reader->text);
+        free(reader->question);
         pool_give(&core->readers, reader->index);
     }
 }
@@ -246,6 +247,10 @@ void core_on_read_resolved(struct core *core, const struct core_event *event)
 
     if (!reader || reader->state != READER_RESOLVING)
         return;
+    if (reader->question) {
+        question_answered(core, reader, event);
+        return;
+    }
     spec = &reader->spec;
     if (event->status != TRUC_OK) {
         struct connection *connection = reader->connection;

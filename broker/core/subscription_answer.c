@@ -47,30 +47,6 @@ bool subscription_can_change(struct core *core, struct connection *connection, u
     return false;
 }
 
-bool subscription_bound(struct core *core, struct connection *connection, uint64_t request_id, const Truc__V1__Bound *bound,
-                        bool absent_is_head, struct place *ret_place)
-{
-    uint64_t head = core_visible_position(core);
-
-    if (!bound ? absent_is_head : bound->at_case == TRUC__V1__BOUND__AT_HEAD) {
-        *ret_place = (struct place){head, 0};
-        return true;
-    }
-    if (!bound || bound->at_case != TRUC__V1__BOUND__AT_POSITION) {
-        answer_error(core, connection, request_id, refusal_of(TRUC_INVALID_ARGUMENT),
-                     "a subscription begins at a position or at the head; ask a reader what an offset or a time is as a position");
-        return false;
-    }
-    if (bound->position > head) {
-        answer_error(core, connection, request_id, refusal_actual(TRUC_OUT_OF_RANGE, head),
-                     "position %llu is beyond the durable head %llu; `truc log info` states the range",
-                     (unsigned long long)bound->position, (unsigned long long)head);
-        return false;
-    }
-    *ret_place = (struct place){bound->position, 0};
-    return true;
-}
-
 bool subscription_save(struct core *core, struct subscription *subscription, bool cursor)
 {
     struct delta definition = {.kind = DELTA_SUBSCRIPTION, .subscription = subscription->row};

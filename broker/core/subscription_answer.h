@@ -15,10 +15,13 @@ struct subscription *subscription_named(struct core *core, struct connection *co
 /* Whether the log takes a change now. False: the client was told. */
 bool subscription_can_change(struct core *core, struct connection *connection, uint64_t request_id);
 
-/* Where a bound is. Absent: the head, if that may be. False: the client was told. */
+/* Where a bound is. Absent: the head, if that may be. False: the client was told; or the log has to be asked, and the frame will be
+ * handled once more when it has answered. */
 struct Truc__V1__Bound;
-bool subscription_bound(struct core *core, struct connection *connection, uint64_t request_id, const struct Truc__V1__Bound *bound,
-                        bool absent_is_head, struct place *ret_place);
+bool subscription_bound(struct core *core, struct connection *connection, const struct frame *frame, struct bytes pattern,
+                        const struct Truc__V1__Bound *bound, bool absent_is_head, struct place *ret_place);
+/* The log has answered. */
+void question_answered(struct core *core, struct core_reader *reader, const struct core_event *event);
 
 /* Gives the definition to the log, and with `cursor` where it stands. False, with nothing done: no memory. */
 bool subscription_save(struct core *core, struct subscription *subscription, bool cursor);

@@ -72,7 +72,7 @@ void core_request_subscription_change(struct core *core, struct connection *conn
         done = set_paused(core, subscription, change->action == TRUC__V1__SUBSCRIPTION_ACTION__SUBSCRIPTION_ACTION_PAUSE);
         break;
     case TRUC__V1__SUBSCRIPTION_ACTION__SUBSCRIPTION_ACTION_RESET:
-        if (!subscription_bound(core, connection, frame->request_id, change->place, false, &place))
+        if (!subscription_bound(core, connection, frame, subscription->row.pattern, change->place, false, &place))
             return;
         subscription = reset(core, subscription, place);
         done = subscription != NULL;

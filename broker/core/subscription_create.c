@@ -170,7 +170,7 @@ void core_request_subscription_create(struct core *core, struct connection *conn
 
     wish.create = request_decode(core, connection, frame, &truc__v1__subscription_create__descriptor);
     if (!wish.create || !check_name(&wish) || !check_filter(&wish) || !check_limits(&wish) ||
-        !subscription_bound(core, connection, frame->request_id, wish.create->start, true, &wish.place))
+        !subscription_bound(core, connection, frame, wish.row.pattern, wish.create->start, true, &wish.place))
         return;
     existing = subscription_find(core, wish.row.owner, wish.row.name);
     if (existing)

@@ -122,6 +122,21 @@ class WorkTest(unittest.TestCase):
         self.assertEqual(worker.returncode, cli.NOT_FOUND)
         self.assertEqual(cli.run(self.url, "subscription", "info", "gone").returncode, cli.NOT_FOUND)
 
+    def test_begins_and_goes_on_at_offset_and_time(self):
+        self.publish("place.a", 4)
+        self.create("by-offset", "place.a")
+        self.assertEqual(cli.run(self.url, "subscription", "reset", "by-offset", "offset=2").returncode, 0)
+        self.assertEqual(self.work("by-offset", "--limit", "2"), [2, 3])
+        third = cli.lines(cli.run(self.url, "replay", "place.a", "--json"))[2]
+        done = cli.run(self.url, "subscription", "create", "by-time", "place.>", "--from", third["append_time"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.work("by-time", "--limit", "2"), [2, 3])
+        for status, pattern, place in ((cli.OUT_OF_RANGE, "place.a", "offset=99"), (cli.NOT_FOUND, "nowhere", "offset=0"),
+                                       (INVALID_ARGUMENT, "place.>", "offset=1")):
+            with self.subTest(place):
+                done = cli.run(self.url, "subscription", "create", "wrong", pattern, "--from", place)
+                self.assertEqual(done.returncode, status, done.stderr)
+
     def test_wrong_input_is_told(self):
         self.create("right", "right.>")
         self.create("right", "right.>")  # again is no error
