@@ -52,6 +52,7 @@ static Truc__V1__SubscriptionCreate definition(char *name, Truc__V1__Subscriptio
     Truc__V1__SubscriptionCreate create = TRUC__V1__SUBSCRIPTION_CREATE__INIT;
 
     start.at_case = TRUC__V1__BOUND__AT_POSITION;
+    start.position = 0;
     create.name = name;
     create.pattern = "t.>";
     create.mode = mode;
