@@ -273,7 +273,7 @@ typedef void truc_worker_end_callback(void *context, truc_status status, const c
 
 /* Takes part in a subscription. With on_jobs: callbacks. Without: pull. on_settled and on_end may be NULL. A lost connection is
  * mended by itself: leases are then lost, settlements that were not answered are told TRUC_LEASE_LOST, and records that were not
- * acknowledged come again. Not in a callback. TRUC_NOT_FOUND, ... */
+ * acknowledged come again. *ret_worker is set before the first callback. Not in a callback. TRUC_NOT_FOUND, ... */
 truc_status truc_worker_open(truc_client *client, const char *subscription, const truc_options *options, truc_job_callback *on_jobs,
                              truc_settled_callback *on_settled, truc_worker_end_callback *on_end, void *context,
                              truc_worker **ret_worker, char **ret_error);

@@ -64,6 +64,7 @@ struct truc_worker {
     struct request request;
     int64_t retry_at_ns; /* WAITING: when, CLOCK_NEVER: when connected */
     bool opened;         /* it was SUBSCRIBE_OK once */
+    bool entered;        /* whoever opens it has its handle: callbacks may come */
     struct intake intake;
     uint64_t granted;       /* shared: records that may still come */
     uint64_t owed;          /* credit to be given back */

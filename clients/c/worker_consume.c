@@ -246,7 +246,7 @@ static bool attend(struct truc_worker *worker)
 {
     bool busy = worker->on_settled != NULL && worker_tell(worker);
 
-    if (worker->on_jobs == NULL || !worker->opened || worker->closing || worker->told)
+    if (worker->on_jobs == NULL || !worker->entered || worker->closing || worker->told)
         return busy;
     worker->consuming = true;
     if (deliver(worker))

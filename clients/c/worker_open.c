@@ -166,7 +166,7 @@ static truc_status await_opened(truc_client *client, struct truc_worker *worker,
 }
 
 /* Unlocked. Takes the worker in and waits until the broker has. On failure it is gone. */
-static truc_status enter(truc_client *client, struct truc_worker *worker, char *why, size_t why_size)
+static truc_status enter(truc_client *client, struct truc_worker *worker, truc_worker **ret_worker, char *why, size_t why_size)
 {
     truc_status status;
 
@@ -181,6 +181,8 @@ static truc_status enter(truc_client *client, struct truc_worker *worker, char *
     (void)pthread_mutex_lock(&client->lock);
     status = await_opened(client, worker, why, why_size);
     if (status == TRUC_OK) {
+        *ret_worker = worker; /* a callback may settle at once, and needs it */
+        worker->entered = true;
         courier_wake(client);
     } else {
         worker_stop(worker, status, why);
@@ -216,11 +218,9 @@ truc_status truc_worker_open(truc_client *client, const char *subscription, cons
         worker->on_settled = on_settled;
         worker->on_end = on_end;
         worker->context = context;
-        status = enter(client, worker, why, sizeof why);
+        status = enter(client, worker, ret_worker, why, sizeof why);
     }
-    if (status == TRUC_OK)
-        *ret_worker = worker;
-    else if (ret_error != NULL)
+    if (status != TRUC_OK && ret_error != NULL)
         *ret_error = client_text_copy(why[0] != '\0' ? why : truc_status_text(status));
     return status;
 }

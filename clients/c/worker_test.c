@@ -2,6 +2,7 @@
 #undef NDEBUG
 #include "clients/c/work_kit.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 /* Whole entries, then parts of them. */
@@ -207,6 +208,44 @@ static void worker_close_gives_back_what_was_not_given(void **state)
     fake_broker_stop(broker);
 }
 
+/* A callback that settles needs the worker's handle: it is there before the first one. */
+struct first_call {
+    truc_worker *worker;
+    atomic_bool early;
+    atomic_int acknowledged;
+};
+
+static truc_status acknowledge_at_once(void *context, const truc_job *jobs, size_t count)
+{
+    struct first_call *call = context;
+
+    if (call->worker == NULL)
+        atomic_store(&call->early, true);
+    for (size_t i = 0; i < count; i++)
+        atomic_fetch_add(&call->acknowledged, truc_ack(call->worker, jobs[i].lease) == TRUC_OK);
+    return TRUC_OK;
+}
+
+static void worker_handle_is_there_before_the_first_callback(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        struct fake_broker *broker = work_broker(20);
+        truc_client *client = kit_client(broker->url, NULL);
+        struct first_call call = {0};
+
+        work_subscribe(client, "work", "shared");
+        assert_int_equal(truc_worker_open(client, "work", NULL, acknowledge_at_once, NULL, NULL, &call, &call.worker, NULL),
+                         TRUC_OK);
+        while (atomic_load(&call.acknowledged) < 20 && !atomic_load(&call.early))
+            assert_int_equal(truc_worker_wait(call.worker, 1), TRUC_TIMED_OUT);
+        assert_false(atomic_load(&call.early));
+        assert_int_equal(truc_worker_close(call.worker, WAIT_MS), TRUC_OK);
+        truc_client_close(client);
+        fake_broker_stop(broker);
+    }
+}
+
 static void worker_callback_stops_it(void **state)
 {
     struct fake_broker *broker = work_broker(200);
@@ -319,6 +358,7 @@ int main(void)
         cmocka_unit_test(worker_leases_do_not_outlive_their_connection),
         cmocka_unit_test(worker_lost_connections_lose_no_record),
         cmocka_unit_test(worker_close_gives_back_what_was_not_given),
+        cmocka_unit_test(worker_handle_is_there_before_the_first_callback),
         cmocka_unit_test(worker_callback_stops_it),
         cmocka_unit_test(worker_is_settled_from_any_thread),
         cmocka_unit_test(worker_ends_with_its_subscription),
