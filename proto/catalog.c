@@ -332,11 +332,7 @@ bool filter_headers_check(struct bytes headers)
 static bool source_is_good(struct bytes source)
 {
     struct bytes agency, system;
-    if (source.size == 0) {
-        return true;
-    }
-    return memchr(source.data, '/', source.size) != NULL ? source_split(source, &agency, &system, NULL) == TRUC_OK
-                                                         : agency_check(source, NULL) == TRUC_OK;
+    return source.size == 0 || source_filter_split(source, &agency, &system, NULL) == TRUC_OK;
 }
 
 static bool subscription_is_good(const struct subscription_row *row)

@@ -216,3 +216,15 @@ truc_status source_split(struct bytes source, struct bytes *ret_agency, struct b
     }
     return status;
 }
+
+truc_status source_filter_split(struct bytes source, struct bytes *ret_agency, struct bytes *ret_system, const char **ret_why)
+{
+    if (source.size != 0 && memchr(source.data, '/', source.size) != NULL)
+        return source_split(source, ret_agency, ret_system, ret_why);
+    truc_status status = agency_check(source, ret_why);
+    if (status == TRUC_OK) {
+        *ret_agency = source;
+        *ret_system = bytes_of(NULL, 0);
+    }
+    return status;
+}

@@ -27,4 +27,7 @@ truc_status source_check(struct bytes agency, struct bytes system, const char **
 /* Splits "AGENCY/SYSTEM" and checks both. TRUC_BAD_SOURCE with *ret_why. */
 truc_status source_split(struct bytes source, struct bytes *ret_agency, struct bytes *ret_system, const char **ret_why);
 
+/* The same for what chooses records by their source: AGENCY alone (system is then empty) or AGENCY/SYSTEM. */
+truc_status source_filter_split(struct bytes source, struct bytes *ret_agency, struct bytes *ret_system, const char **ret_why);
+
 #endif

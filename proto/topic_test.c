@@ -181,6 +181,20 @@ static void source_forms_are_judged(void **state)
     assert_status(source_check(bytes_of_text("H26"), bytes_of_text("abcdefghijklmnopqrstuvwxyz0123456"), NULL), TRUC_BAD_SOURCE);
 }
 
+static void source_filter_names_an_agency_or_its_system(void **state)
+{
+    struct bytes agency, system;
+    (void)state;
+    assert_status(source_filter_split(bytes_of_text("H26.16"), &agency, &system, NULL), TRUC_OK);
+    assert_bytes(agency, "H26.16");
+    assert_int_equal(system.size, 0);
+    assert_status(source_filter_split(bytes_of_text("H26.16/portal"), &agency, &system, NULL), TRUC_OK);
+    assert_bytes(system, "portal");
+    assert_status(source_filter_split(bytes_of_text(""), &agency, &system, NULL), TRUC_BAD_SOURCE);
+    assert_status(source_filter_split(bytes_of_text("H26.16/"), &agency, &system, NULL), TRUC_BAD_SOURCE);
+    assert_status(source_filter_split(bytes_of_text("/portal"), &agency, &system, NULL), TRUC_BAD_SOURCE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +207,7 @@ int main(void)
         cmocka_unit_test(pattern_exactness_is_told),
         cmocka_unit_test(pattern_match_agrees_with_the_model),
         cmocka_unit_test(source_forms_are_judged),
+        cmocka_unit_test(source_filter_names_an_agency_or_its_system),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

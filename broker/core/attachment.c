@@ -59,14 +59,6 @@ static void give(struct core *core, struct attachment *attachment)
 /* --- ordered --------------------------------------------------------------------------------------------------------------------
  */
 
-static void split_source(struct bytes source, struct core_read_spec *spec)
-{
-    const uint8_t *slash = memchr(source.data, '/', source.size);
-
-    spec->agency = slash ? bytes_of(source.data, (size_t)(slash - source.data)) : source;
-    spec->system = slash ? bytes_of(slash + 1, source.size - spec->agency.size - 1) : bytes_of(NULL, 0);
-}
-
 struct core_read_spec subscription_read_spec(const struct core *core, const struct subscription *subscription)
 {
     const struct subscription_row *row = &subscription->row;
@@ -79,7 +71,8 @@ struct core_read_spec subscription_read_spec(const struct core *core, const stru
                                   .from = subscription->place.position,
                                   .head = core_visible_position(core)};
 
-    split_source(row->source, &spec);
+    if (row->source.size > 0)
+        (void)source_filter_split(row->source, &spec.agency, &spec.system, NULL); /* checked when it was made */
     return spec;
 }
 

@@ -70,7 +70,6 @@ static bool check_filters(struct wish *wish)
 {
     const Truc__V1__Read *read = wish->read;
     struct bytes source = bytes_of_text(read->source);
-    const uint8_t *slash = memchr(source.data, '/', source.size);
     struct core_read_spec *spec = &wish->spec;
 
     spec->key = bytes_of(read->key.data, read->key.len);
@@ -85,9 +84,7 @@ static bool check_filters(struct wish *wish)
         return refuse(wish, TRUC_INVALID_ARGUMENT, "a reading cannot both follow and run in reverse; leave one of them out");
     if (source.size == 0)
         return true;
-    spec->agency = slash ? bytes_of(source.data, (size_t)(slash - source.data)) : source;
-    spec->system = slash ? bytes_of(slash + 1, source.size - spec->agency.size - 1) : bytes_of(NULL, 0);
-    if (source_check(spec->agency, slash ? spec->system : bytes_of_text("any"), NULL) != TRUC_OK)
+    if (source_filter_split(source, &spec->agency, &spec->system, NULL) != TRUC_OK)
         return refuse(wish, TRUC_BAD_SOURCE,
                       "the source to read from is not valid; write AGENCY or AGENCY/SYSTEM, for example H26.16/portal");
     return true;

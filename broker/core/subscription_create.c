@@ -71,17 +71,14 @@ static bool check_filter(struct wish *wish)
 {
     const Truc__V1__SubscriptionCreate *create = wish->create;
     struct subscription_row *row = &wish->row;
-    struct bytes source = bytes_of_text(create->source);
-    const uint8_t *slash = memchr(source.data, '/', source.size);
-    struct bytes agency = slash ? bytes_of(source.data, (size_t)(slash - source.data)) : source;
-    struct bytes system = slash ? bytes_of(slash + 1, source.size - agency.size - 1) : bytes_of_text("any");
+    struct bytes source = bytes_of_text(create->source), agency, system;
 
     row->key = bytes_of(create->key.data, create->key.len);
     row->type = bytes_of(create->type.data, create->type.len);
     row->source = source;
     if (row->key.size > RECORD_KEY_BYTES_MAX || row->type.size > RECORD_TYPE_BYTES_MAX)
         return refuse(wish, TRUC_INVALID_ARGUMENT, "key or type is longer than 255 bytes; no record has such a one");
-    if (source.size > 0 && source_check(agency, system, NULL) != TRUC_OK)
+    if (source.size > 0 && source_filter_split(source, &agency, &system, NULL) != TRUC_OK)
         return refuse(wish, TRUC_BAD_SOURCE,
                       "the source to filter by is not valid; write AGENCY or AGENCY/SYSTEM, for example H26.16/portal");
     return keep_headers(wish);

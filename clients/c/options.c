@@ -22,18 +22,12 @@ struct truc_options {
     char error[256];
 };
 
-static bool check_source(const char *value, const char **ret_why)
-{
-    struct bytes agency, system;
-
-    return source_split(bytes_of_text(value), &agency, &system, ret_why) == TRUC_OK;
-}
-
 /* A client's source names a system; a reader's filter may name the agency alone. */
 static bool check_source_or_agency(const char *value, const char **ret_why)
 {
-    return strchr(value, '/') != NULL ? check_source(value, ret_why)
-                                      : source_check(bytes_of_text(value), bytes_of_text("any"), ret_why) == TRUC_OK;
+    struct bytes agency, system;
+
+    return source_filter_split(bytes_of_text(value), &agency, &system, ret_why) == TRUC_OK;
 }
 
 static bool check_pattern(const char *value, const char **ret_why)
