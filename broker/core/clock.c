@@ -49,7 +49,7 @@ static void record_jump(struct core *core, int64_t gap_ns)
         "the wall clock jumped by %lld ms and is not followed: append times go on with the boot clock; set the clock right",
         (long long)(gap_ns / NS_PER_MS));
     /* The record of it is worth less than going on: with a full disk or without memory the alarm has to do. */
-    (void)pending_delta(core, &delta);
+    (void)pending_delta(core, &delta, false);
 }
 
 /* While appends are refused nothing depends on the clock: it may simply be set. */

@@ -10,8 +10,6 @@
 #include "proto/record.h"
 
 enum { NUMBER_BYTES = 24, DEAD_RECORD_BYTES_MAX = 1024, DEAD_TYPE_HEADERS = 7 };
-#define DEAD_RETRY_NS INT64_C(100000000)
-
 static const char dead_type[] = "truc.dead.v1";
 static const char *const reasons[] = {[DEAD_ATTEMPTS] = "attempts", [DEAD_REJECTED] = "rejected", [DEAD_DAMAGED] = "damaged"};
 
@@ -135,7 +133,7 @@ bool dead_bury(struct core *core, struct subscription *subscription)
 
     while (!core->failed && share_next_dead(subscription->share, &dead)) {
         if (!append(core, subscription, &dead, any)) {
-            subscription->retry_ns = clock_now(core) + DEAD_RETRY_NS;
+            subscription_retry(core, subscription);
             break;
         }
         share_bury(subscription->share);

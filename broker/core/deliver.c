@@ -11,7 +11,7 @@
 #include "truc/v1/wire.pb-c.h"
 
 #define MS INT64_C(1000000)
-enum { SAVE_RETRY_MS = 100 };
+enum { RETRY_MS = 100 };
 
 bool subscription_provide_share(struct core *core, struct subscription *subscription)
 {
@@ -184,7 +184,7 @@ void core_on_scanned(struct core *core, const struct core_event *event)
     else
         tell_damage(core, subscription, scanned);
     if (failed)
-        subscription->retry_ns = clock_now(core) + SAVE_RETRY_MS * MS;
+        subscription_retry(core, subscription);
 }
 
 /* --- giving out
@@ -313,7 +313,7 @@ void core_on_fetched(struct core *core, const struct core_event *event)
     subscription_touch(core, attachment->subscription);
     if (event->done.data.size > 0) {
         send(core, attachment, event);
-        if (event->done.data.size > 0 && reader_find_number(core, event->reader) != reader)
+        if (reader_find_number(core, event->reader) != reader)
             return; /* no memory: the connection went, and with it the attachment */
         attachment->lease_done += event->done.entry_count;
     }
@@ -341,7 +341,7 @@ struct saving {
 static bool put(void *context, const struct delta *delta)
 {
     struct saving *saving = context;
-    bool done = saving->joined ? pending_delta_joined(saving->core, delta) : pending_delta(saving->core, delta);
+    bool done = pending_delta(saving->core, delta, saving->joined);
 
     saving->joined = true;
     if (done && delta->kind == DELTA_CURSOR) {
@@ -360,7 +360,7 @@ static void save(struct core *core, struct subscription *subscription, bool buri
     if (core->failed)
         return;
     if (share_unsaved(subscription->share) && !share_save(subscription->share, subscription->row.subscription_id, put, &saving)) {
-        subscription->retry_ns = clock_now(core) + SAVE_RETRY_MS * MS;
+        subscription_retry(core, subscription);
         return;
     }
     (void)settle_pend(core, subscription);
@@ -368,6 +368,11 @@ static void save(struct core *core, struct subscription *subscription, bool buri
 
 /* --- the pump
  * ---------------------------------------------------------------------------------------------------------------------- */
+
+void subscription_retry(struct core *core, struct subscription *subscription)
+{
+    subscription->retry_ns = clock_now(core) + RETRY_MS * MS;
+}
 
 static int64_t due_ns(const struct subscription *subscription)
 {

@@ -50,38 +50,26 @@ void pending_drop_first(struct core *core)
     queue->count--;
 }
 
-static bool give_delta(struct core *core, const struct delta *delta, bool joined)
+bool pending_delta(struct core *core, const struct delta *delta, bool joined)
 {
-    uint8_t written[DELTA_BYTES_MAX], *encoded;
+    size_t bytes_max = delta_bytes_max(delta->kind);
     struct core_effect *effect;
-    size_t size;
+    uint8_t *encoded;
 
-    if (core->failed || core->capacity.full || !pending_log_has_room(core, delta_bytes_max(delta->kind)))
+    if (core->failed || core->capacity.full || !pending_log_has_room(core, bytes_max))
         return false;
     if (!pending_reserve(core, 1) || !output_reserve(&core->output, 1))
         return false;
-    size = delta_write(written, delta);
-    encoded = slab_take(&core->output.slab, size);
+    encoded = slab_take(&core->output.slab, bytes_max);
     if (!encoded)
         return false;
-    memcpy(encoded, written, size);
     effect = output_effect(&core->output, EFFECT_DELTA);
     effect->ticket = ++core->last_ticket;
-    effect->bytes = bytes_of(encoded, size);
+    effect->bytes = bytes_of(encoded, delta_write(encoded, delta));
     effect->joined = joined;
     pending_add(core, &(struct pending){.ticket = effect->ticket,
                                         .kind = PENDING_DELTA,
                                         .memory_bytes = PENDING_OVERHEAD,
-                                        .log_bytes = (uint32_t)size + LOG_OVERHEAD});
+                                        .log_bytes = (uint32_t)effect->bytes.size + LOG_OVERHEAD});
     return true;
-}
-
-bool pending_delta(struct core *core, const struct delta *delta)
-{
-    return give_delta(core, delta, false);
-}
-
-bool pending_delta_joined(struct core *core, const struct delta *delta)
-{
-    return give_delta(core, delta, true);
 }

@@ -32,9 +32,8 @@ static inline bool pending_log_has_room(const struct core *core, uint64_t bytes)
     return core->log_bytes_pending + bytes + LOG_OVERHEAD <= core->capacity.available_bytes;
 }
 
-/* Gives a delta to the log that nobody waits for. False, with nothing done, when the log takes none or memory is short. */
-bool pending_delta(struct core *core, const struct delta *delta);
-/* The same, in one block with what was given to the log before it in this step. */
-bool pending_delta_joined(struct core *core, const struct delta *delta);
+/* Gives a delta to the log that nobody waits for. joined: in one block with what was given to the log before it in this step.
+ * False, with nothing done, when the log takes none or memory is short. */
+bool pending_delta(struct core *core, const struct delta *delta, bool joined);
 
 #endif

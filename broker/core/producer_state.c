@@ -184,7 +184,7 @@ static bool end_first(struct core *core)
     struct producer *producer = core->grace_first;
     struct delta delta = {.kind = DELTA_PRODUCER_END, .producer_end = producer->id};
 
-    if (producer->pending > 0 || !pending_delta(core, &delta))
+    if (producer->pending > 0 || !pending_delta(core, &delta, false))
         return false;
     producer_destroy(core, producer);
     return true;

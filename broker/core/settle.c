@@ -200,7 +200,7 @@ static void settle_ordered(struct core *core, struct attachment *attachment, uin
         return;
     }
     settle = create(core, attachment->connection, request_id);
-    if (!settle || (position > subscription->place.position && !pending_delta(core, &delta))) {
+    if (!settle || (position > subscription->place.position && !pending_delta(core, &delta, false))) {
         if (settle)
             settle_forget(core, settle->index);
         answer_error(core, attachment->connection, request_id, refusal_retry(TRUC_BUSY, RETRY_BUSY_MS),

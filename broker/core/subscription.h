@@ -129,6 +129,8 @@ bool subscription_provide_readings(struct core *core, struct subscription *subsc
 void subscription_drop_readings(struct core *core, struct subscription *subscription);
 /* What it reads, from where it stands. Borrows its texts. */
 struct core_read_spec subscription_read_spec(const struct core *core, const struct subscription *subscription);
+/* Something could not be done now: it is pumped again a little later. */
+void subscription_retry(struct core *core, struct subscription *subscription);
 /* Everything that was touched in this step; then answers, deltas, wake-ups are among the effects. */
 void subscription_pump_all(struct core *core);
 

@@ -56,9 +56,9 @@ bool subscription_save(struct core *core, struct subscription *subscription, boo
                                      .acknowledged = subscription->acknowledged,
                                      .dead = subscription->dead}};
 
-    if (!pending_reserve(core, 2) || !output_reserve(&core->output, 2) || !pending_delta_joined(core, &definition))
+    if (!pending_reserve(core, 2) || !output_reserve(&core->output, 2) || !pending_delta(core, &definition, true))
         return false;
-    if (cursor && !pending_delta_joined(core, &place))
+    if (cursor && !pending_delta(core, &place, true))
         return false;
     subscription->change_ticket = core->last_ticket;
     return true;

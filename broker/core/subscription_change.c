@@ -26,7 +26,7 @@ static struct subscription *reset(struct core *core, struct subscription *subscr
 {
     struct delta end = {.kind = DELTA_SUBSCRIPTION_END, .subscription_end = subscription->row.subscription_id};
 
-    if (!pending_reserve(core, 3) || !output_reserve(&core->output, 3) || !pending_delta(core, &end))
+    if (!pending_reserve(core, 3) || !output_reserve(&core->output, 3) || !pending_delta(core, &end, false))
         return NULL;
     attachment_stop_all(core, subscription, TRUC_CANCELLED, "the subscription was reset; subscribe again");
     subscription = subscription_renew(core, subscription, place);
@@ -40,7 +40,7 @@ static bool remove_it(struct core *core, struct subscription *subscription)
 {
     struct delta delta = {.kind = DELTA_SUBSCRIPTION_END, .subscription_end = subscription->row.subscription_id};
 
-    if (!pending_delta(core, &delta))
+    if (!pending_delta(core, &delta, false))
         return false;
     attachment_stop_all(core, subscription, TRUC_NOT_FOUND, "the subscription was removed");
     subscription_destroy(core, subscription);
