@@ -5,6 +5,7 @@
 #include "broker/core/answer.h"
 #include "broker/core/connection.h"
 #include "broker/core/subscription_answer.h"
+#include "broker/core/texts.h"
 #include "broker/core/watch.h"
 #include "truc/v1/wire.pb-c.h"
 
@@ -68,23 +69,12 @@ struct core_reader *reader_find(struct connection *connection, uint64_t request_
 /* The spec's texts live as long as the reader. */
 bool reader_keep_spec(struct core_reader *reader, const struct core_read_spec *spec)
 {
-    struct bytes *kept[] = {&reader->spec.pattern, &reader->spec.key,    &reader->spec.type,
-                            &reader->spec.agency,  &reader->spec.system, &reader->spec.headers};
-    size_t size =
-        spec->pattern.size + spec->key.size + spec->type.size + spec->agency.size + spec->system.size + spec->headers.size;
-    uint8_t *at;
+    struct bytes *const texts[] = {&reader->spec.pattern, &reader->spec.key,    &reader->spec.type,
+                                   &reader->spec.agency,  &reader->spec.system, &reader->spec.headers};
 
     reader->spec = *spec;
-    reader->text = at = malloc(size);
-    if (!at)
-        return false;
-    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
-        if (kept[i]->size > 0)
-            memcpy(at, kept[i]->data, kept[i]->size);
-        kept[i]->data = at;
-        at += kept[i]->size;
-    }
-    return true;
+    reader->text = texts_keep(texts, sizeof texts / sizeof texts[0]);
+    return reader->text != NULL;
 }
 
 struct core_reader *reader_find_number(const struct core *core, uint64_t number)

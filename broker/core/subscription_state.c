@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "broker/core/answer.h"
+#include "broker/core/texts.h"
 #include "truc/v1/wire.pb-c.h"
 
 enum { OWNED_NAME_BYTES_MAX = AGENCY_BYTES_MAX + 1 + SUBSCRIPTION_NAME_BYTES_MAX };
@@ -46,29 +47,15 @@ struct subscription *subscription_find(const struct core *core, struct bytes own
     return NULL;
 }
 
-/* Copies the row's texts into one piece, each terminated. */
 static bool keep_texts(struct subscription *subscription, const struct subscription_row *row)
 {
-    struct bytes *kept[] = {&subscription->row.owner,  &subscription->row.name, &subscription->row.pattern,
-                            &subscription->row.type,   &subscription->row.key,  &subscription->row.source,
-                            &subscription->row.headers};
-    size_t size = 0;
-    uint8_t *at;
+    struct subscription_row *kept = &subscription->row;
+    struct bytes *const texts[] = {&kept->owner, &kept->name,   &kept->pattern, &kept->type,
+                                   &kept->key,   &kept->source, &kept->headers};
 
-    subscription->row = *row;
-    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
-        size += kept[i]->size + 1;
-    subscription->text = at = malloc(size);
-    if (!at)
-        return false;
-    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
-        if (kept[i]->size > 0)
-            memcpy(at, kept[i]->data, kept[i]->size);
-        kept[i]->data = at;
-        at += kept[i]->size;
-        *at++ = '\0';
-    }
-    return true;
+    *kept = *row;
+    subscription->text = texts_keep(texts, sizeof texts / sizeof texts[0]);
+    return subscription->text != NULL;
 }
 
 /* Ids are dense, rows may be missing: what was removed keeps its slot. */
