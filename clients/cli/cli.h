@@ -66,6 +66,9 @@ truc_status cli_client(struct cli_context *context, truc_client **ret_client);
 truc_status cli_set(struct cli_context *context, truc_options *options, const char *name, const char *value);
 truc_status cli_set_u64(struct cli_context *context, truc_options *options, const char *name, uint64_t value);
 truc_status cli_set_i64(struct cli_context *context, truc_options *options, const char *name, int64_t value);
+/* --key (normalised), --type and --source, which choose records; NULL: not given. */
+truc_status cli_set_filter(struct cli_context *context, truc_options *options, const char *key, const char *type,
+                           const char *source);
 
 /* --timeout in ms, as libtruc takes it. */
 int cli_timeout_ms(const struct cli_context *context);

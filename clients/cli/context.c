@@ -74,6 +74,30 @@ truc_status cli_set_i64(struct cli_context *context, truc_options *options, cons
     return cli_set(context, options, name, text);
 }
 
+truc_status cli_set_filter(struct cli_context *context, truc_options *options, const char *key, const char *type,
+                           const char *source)
+{
+    truc_status status = TRUC_OK;
+    if (key != NULL) {
+        char *normal = NULL;
+        const char *why = "";
+        size_t size = 0;
+        status = cli_key_normalise(bytes_of_text(key), &normal, &size, &why);
+        if (status != TRUC_OK) {
+            return cli_error(context, status, "--key: %s", why);
+        }
+        status = cli_set(context, options, "key", normal);
+        free(normal);
+    }
+    if (status == TRUC_OK && type != NULL) {
+        status = cli_set(context, options, "type", type);
+    }
+    if (status == TRUC_OK && source != NULL) {
+        status = cli_set(context, options, "source", source);
+    }
+    return status;
+}
+
 int cli_timeout_ms(const struct cli_context *context)
 {
     int64_t ms = context->globals.timeout.ns / 1000000;

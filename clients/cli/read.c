@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "proto/replay_digest.h"
@@ -62,24 +61,7 @@ static void on_end(void *context, truc_status status, const char *why, uint64_t 
 
 static truc_status set_filter(struct cli_context *context, truc_options *set, const struct read_filter *filter)
 {
-    truc_status status = TRUC_OK;
-    if (filter->key != NULL) {
-        char *key = NULL;
-        const char *why = "";
-        size_t size = 0;
-        status = cli_key_normalise(bytes_of_text(filter->key), &key, &size, &why);
-        if (status != TRUC_OK) {
-            return cli_error(context, status, "--key: %s", why);
-        }
-        status = cli_set(context, set, "key", key);
-        free(key);
-    }
-    if (status == TRUC_OK && filter->type != NULL) {
-        status = cli_set(context, set, "type", filter->type);
-    }
-    if (status == TRUC_OK && filter->source != NULL) {
-        status = cli_set(context, set, "source", filter->source);
-    }
+    truc_status status = cli_set_filter(context, set, filter->key, filter->type, filter->source);
     if (status == TRUC_OK && filter->limit.given) {
         status = cli_set_u64(context, set, "limit", filter->limit.value);
     }

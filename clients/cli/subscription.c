@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "proto/topic.h"
@@ -88,24 +87,7 @@ static truc_status set_headers(struct cli_context *context, truc_options *set, c
 
 static truc_status set_filter(struct cli_context *context, truc_options *set, const struct create_options *given)
 {
-    truc_status status = TRUC_OK;
-    if (given->key != NULL) {
-        char *key = NULL;
-        const char *why = "";
-        size_t size = 0;
-        status = cli_key_normalise(bytes_of_text(given->key), &key, &size, &why);
-        if (status != TRUC_OK) {
-            return cli_error(context, status, "--key: %s", why);
-        }
-        status = cli_set(context, set, "key", key);
-        free(key);
-    }
-    if (status == TRUC_OK && given->type != NULL) {
-        status = cli_set(context, set, "type", given->type);
-    }
-    if (status == TRUC_OK && given->source != NULL) {
-        status = cli_set(context, set, "source", given->source);
-    }
+    truc_status status = cli_set_filter(context, set, given->key, given->type, given->source);
     if (status == TRUC_OK && given->headers.count > 0) {
         status = set_headers(context, set, &given->headers);
     }
