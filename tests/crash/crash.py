@@ -206,25 +206,26 @@ def run(programs, base, options):
     return good
 
 
-def main():
-    parser = argparse.ArgumentParser(description="kills, then compares with the ledgers")
+def main(name, about, kills, run_test):
+    """The command line of a test that kills: run_test(programs, base, options) tells whether all was well."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--bin", default=os.environ.get("TRUC_BIN", "build/release/bin"))
-    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--kills", type=int, default=kills)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--keep", action="store_true", help="leave ledgers and logs behind when something is wrong")
     options = parser.parse_args()
-    print("crash: seed %d" % options.seed, flush=True)
-    base = tempfile.mkdtemp(prefix="truc-crash-")
+    print("%s: seed %d" % (name, options.seed), flush=True)
+    base = tempfile.mkdtemp(prefix="truc-%s-" % name)
     good = False
     try:
-        good = run(os.path.abspath(options.bin), base, options)
+        good = run_test(os.path.abspath(options.bin), base, options)
     finally:
         if good or not options.keep:
             shutil.rmtree(base, ignore_errors=True)
         else:
-            print("crash: ledgers and logs are in " + base)
+            print("%s: ledgers and logs are in %s" % (name, base))
     return 0 if good else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("crash", "kills, then compares with the ledgers", 1000, run))

@@ -12,13 +12,10 @@ confirmed (K, on disk before it goes on). In the end the log says which records 
 Exit code 0 when all of it holds.
 """
 
-import argparse
 import bisect
 import os
 import random
-import shutil
 import sys
-import tempfile
 import time
 from collections import defaultdict
 
@@ -175,25 +172,5 @@ def run(programs, base, options):
     return good
 
 
-def main():
-    parser = argparse.ArgumentParser(description="kills while workers share, then judges what each was given")
-    parser.add_argument("--bin", default=os.environ.get("TRUC_BIN", "build/release/bin"))
-    parser.add_argument("--kills", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--keep", action="store_true", help="leave ledgers and logs behind when something is wrong")
-    options = parser.parse_args()
-    print("share: seed %d" % options.seed, flush=True)
-    base = tempfile.mkdtemp(prefix="truc-share-")
-    good = False
-    try:
-        good = run(os.path.abspath(options.bin), base, options)
-    finally:
-        if good or not options.keep:
-            shutil.rmtree(base, ignore_errors=True)
-        else:
-            print("share: ledgers and logs are in " + base)
-    return 0 if good else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(crash.main("share", "kills while workers share, then judges what each was given", 500, run))
