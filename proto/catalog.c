@@ -7,10 +7,13 @@
  *   CLOCK         i64 expected ns | i64 found ns
  *   SUBSCRIPTION  u32 id | u8 mode | u8 paused | i64 created ns | u32 ack wait ms | u32 attempts max | u32 in flight max
  *                 | u8 count of back-offs | u32 each, ms | u8 size each: owner, name, pattern, type, key, source | u16 size:
- * headers | these texts SUBSCRIPTION_END  u32 id CURSOR        varints: id, position, index, acknowledged, dead LANE          u8
- * form | varint id | u64 key | PLACE | FAILED form 0, gone: PLACE only when key is 0; 1, fresh: PLACE; 2, failed: PLACE and FAILED
- *                 PLACE: varints position, index
- *                 FAILED: varint attempts | u8 dead | i64 not before ns | i64 first failed ns | i64 last failed ns
+ *                 headers | these texts
+ *   SUBSCRIPTION_END  u32 id
+ *   CURSOR        varints: id, position, index, acknowledged, dead, expired
+ *   LANE          u8 form | varint id | u64 key | PLACE | FAILED
+ *                 form: 0, gone; 1, fresh; 2, failed; plus 4, aside. PLACE: of gone only when key is 0 or it is aside. FAILED: of
+ * failed PLACE: varints position, index FAILED: varint attempts | u8 dead | i64 not before ns | i64 first failed ns | i64 last
+ * failed ns RECALL        u32 topic id | varint offset | varint recall position | u8 agency size | agency
  *
  * Varints are of the least size, so that a delta has one encoding. */
 #include "catalog.h"
@@ -31,12 +34,13 @@ enum {
     BODY_SUBSCRIPTION_MAX = 4 + 2 + 8 + 3 * 4 + 1 + SUBSCRIPTION_BACKOFFS_MAX * 4 + 6 + 2 + AGENCY_BYTES_MAX +
                             SUBSCRIPTION_NAME_BYTES_MAX + TOPIC_BYTES_MAX + RECORD_TYPE_BYTES_MAX + RECORD_KEY_BYTES_MAX +
                             SOURCE_BYTES_MAX + SUBSCRIPTION_HEADERS_BYTES_MAX,
-    BODY_CURSOR_MAX = 2 * VARINT_U32_BYTES + 3 * VARINT_U64_BYTES,
-    BODY_LANE_MAX = 1 + 3 * VARINT_U32_BYTES + 8 + VARINT_U64_BYTES + 1 + 3 * 8
+    BODY_CURSOR_MAX = 2 * VARINT_U32_BYTES + 4 * VARINT_U64_BYTES,
+    BODY_LANE_MAX = 1 + 3 * VARINT_U32_BYTES + 8 + VARINT_U64_BYTES + 1 + 3 * 8,
+    BODY_RECALL_MAX = 4 + 2 * VARINT_U64_BYTES + 1 + AGENCY_BYTES_MAX
 };
 _Static_assert(DELTA_PREFIX_BYTES + BODY_SUBSCRIPTION_MAX + 7 <= DELTA_BYTES_MAX, "the largest delta has its bound");
 
-enum lane_form { LANE_GONE = 0, LANE_FRESH = 1, LANE_FAILED = 2 };
+enum lane_form { LANE_GONE = 0, LANE_FRESH = 1, LANE_FAILED = 2, LANE_ASIDE = 4 /* beside one of them */ };
 
 struct writer {
     uint8_t *at;
@@ -150,17 +154,18 @@ static void put_cursor(struct writer *w, const struct cursor_row *cursor)
     put_place(w, cursor->place);
     put_varint(w, cursor->acknowledged);
     put_varint(w, cursor->dead);
+    put_varint(w, cursor->expired);
 }
 
 static void put_lane(struct writer *w, const struct delta_lane *lane)
 {
     const struct lane_row *row = &lane->row;
-    bool failed = row->attempts != 0 || row->dead != 0;
+    bool failed = row->attempts != 0 || row->dead != 0 || row->not_before_ns != 0;
     enum lane_form form = lane->gone ? LANE_GONE : failed ? LANE_FAILED : LANE_FRESH;
-    put_u8(w, (uint8_t)form);
+    put_u8(w, (uint8_t)(form | (row->aside ? LANE_ASIDE : 0)));
     put_varint(w, row->subscription_id);
     put_u64(w, row->key);
-    if (form != LANE_GONE || row->key == 0) {
+    if (form != LANE_GONE || row->key == 0 || row->aside) {
         put_place(w, row->place);
     }
     if (form == LANE_FAILED) {
@@ -170,6 +175,15 @@ static void put_lane(struct writer *w, const struct delta_lane *lane)
         put_u64(w, (uint64_t)row->first_failed_ns);
         put_u64(w, (uint64_t)row->last_failed_ns);
     }
+}
+
+static void put_recall(struct writer *w, const struct recall_row *recall)
+{
+    put_u32(w, recall->topic_id);
+    put_varint(w, recall->offset);
+    put_varint(w, recall->recall_position);
+    put_u8(w, (uint8_t)recall->agency.size);
+    put_bytes(w, recall->agency);
 }
 
 size_t delta_bytes_max(enum delta_kind kind)
@@ -202,6 +216,9 @@ size_t delta_bytes_max(enum delta_kind kind)
         break;
     case DELTA_LANE:
         body = BODY_LANE_MAX;
+        break;
+    case DELTA_RECALL:
+        body = BODY_RECALL_MAX;
         break;
     }
     return align8(DELTA_PREFIX_BYTES + body);
@@ -238,6 +255,9 @@ size_t delta_write(uint8_t *out, const struct delta *delta)
         break;
     case DELTA_LANE:
         put_lane(&w, &delta->lane);
+        break;
+    case DELTA_RECALL:
+        put_recall(&w, &delta->recall);
         break;
     }
     size_t size = (size_t)(w.at - out);
@@ -390,17 +410,19 @@ static bool take_cursor(struct reader *body, struct cursor_row *ret_cursor)
     ret_cursor->place = take_place(body, BATCH_RECORDS_MAX);
     ret_cursor->acknowledged = take_varint(body, UINT64_MAX);
     ret_cursor->dead = take_varint(body, UINT64_MAX);
+    ret_cursor->expired = take_varint(body, UINT64_MAX);
     return !body->failed && ret_cursor->subscription_id != 0;
 }
 
 static bool take_lane(struct reader *body, struct delta_lane *ret_lane)
 {
     struct lane_row *row = &ret_lane->row;
-    uint8_t form = reader_u8(body);
+    uint8_t byte = reader_u8(body), form = byte & ~LANE_ASIDE & 0xff;
+    row->aside = (byte & LANE_ASIDE) != 0;
     ret_lane->gone = form == LANE_GONE;
     row->subscription_id = (uint32_t)take_varint(body, UINT32_MAX);
     row->key = reader_u64(body);
-    if (form != LANE_GONE || row->key == 0) {
+    if (form != LANE_GONE || row->key == 0 || row->aside) {
         row->place = take_place(body, BATCH_RECORDS_MAX - 1);
     }
     if (form == LANE_FAILED) {
@@ -410,8 +432,17 @@ static bool take_lane(struct reader *body, struct delta_lane *ret_lane)
         row->first_failed_ns = (int64_t)reader_u64(body);
         row->last_failed_ns = (int64_t)reader_u64(body);
     }
-    bool failed = row->attempts != 0 || row->dead != 0;
+    bool failed = row->attempts != 0 || row->dead != 0 || row->not_before_ns != 0;
     return !body->failed && form <= LANE_FAILED && failed == (form == LANE_FAILED) && row->subscription_id != 0;
+}
+
+static bool take_recall(struct reader *body, struct recall_row *ret_recall)
+{
+    ret_recall->topic_id = reader_u32(body);
+    ret_recall->offset = take_varint(body, UINT64_MAX);
+    ret_recall->recall_position = take_varint(body, UINT64_MAX);
+    ret_recall->agency = reader_take(body, reader_u8(body));
+    return !body->failed && ret_recall->topic_id != 0 && agency_check(ret_recall->agency, NULL) == TRUC_OK;
 }
 
 /* Reads the body of a known kind; false when the kind is unknown or the body is not well formed. */
@@ -440,6 +471,8 @@ static bool take_body(struct reader *body, uint16_t kind, struct delta *ret_delt
         return take_cursor(body, &ret_delta->cursor);
     case DELTA_LANE:
         return take_lane(body, &ret_delta->lane);
+    case DELTA_RECALL:
+        return take_recall(body, &ret_delta->recall);
     default:
         return false;
     }

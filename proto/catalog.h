@@ -21,7 +21,8 @@ enum delta_kind {
     DELTA_SUBSCRIPTION = 6,     /* created, or changed: everything it is, but for what follows */
     DELTA_SUBSCRIPTION_END = 7, /* removed, with cursor and lanes */
     DELTA_CURSOR = 8,           /* how far a subscription is: acknowledged below it (ordered), looked at below it (shared) */
-    DELTA_LANE = 9              /* of a shared subscription: its first unresolved record of one key; or that there is none */
+    DELTA_LANE = 9,             /* of a shared subscription: its first unresolved record of one key; or that there is none */
+    DELTA_RECALL = 10           /* a record was recalled; before the entry that says so, in its block */
 };
 
 /* A record's place in a log: before it are the records of lower positions, and those of this position at lower indexes. */
@@ -74,23 +75,32 @@ struct subscription_row {
 
 struct cursor_row {
     uint32_t subscription_id;
-    struct place place;          /* ordered: index 0 */
-    uint64_t acknowledged, dead; /* records, since it was created */
+    struct place place;                   /* ordered: index 0 */
+    uint64_t acknowledged, dead, expired; /* records, since it was created */
 };
 
-/* The first unresolved record of a key: all records of that key from there to the cursor are unresolved. Of a record without
- * a key (key 0): that one record. Lanes are told apart by key, those without by place. */
+/* The first unresolved record of a key: all records of that key from there to the cursor are unresolved, but for those aside. Of a
+ * record without a key (key 0), and of one aside: that one record. Lanes are told apart by key, those of one record by place (two
+ * of one place there are not). */
 struct lane_row {
     uint32_t subscription_id;
     uint64_t key;
+    bool aside; /* out of its key's order: its deliver_at had not come, or it was dead and is given again */
     struct place place;
     uint32_t attempts;                                      /* that failed */
     uint8_t dead;                                           /* enum dead_reason: waits for its dead letter; 0: it does not */
     int64_t not_before_ns, first_failed_ns, last_failed_ns; /* append clock; 0 while attempts is 0 */
 };
 struct delta_lane {
-    bool gone; /* resolved: of the row only subscription, key, and for key 0 the place count */
+    bool gone; /* resolved: of the row only subscription, key, aside, and of one record the place count */
     struct lane_row row;
+};
+
+struct recall_row {
+    uint32_t topic_id;
+    uint64_t offset;          /* of the record that is recalled */
+    struct bytes agency;      /* whose recall it is: valid if it is the record's source */
+    uint64_t recall_position; /* of the entry that says so */
 };
 
 struct delta {
@@ -105,6 +115,7 @@ struct delta {
         uint32_t subscription_end;
         struct cursor_row cursor;
         struct delta_lane lane;
+        struct recall_row recall;
     };
 };
 
@@ -156,7 +167,7 @@ struct sequence_row {
     struct batch_result results[BATCHES_IN_FLIGHT_MAX];
 };
 
-/* Called for each row at start: topics first, then producers, sequences, subscriptions, cursors, lanes. Rows are borrowed.
+/* Called for each row at start: topics first, then producers, sequences, subscriptions, cursors, lanes, recalls. Rows are borrowed.
  * Returning anything but TRUC_OK stops the restore. Any function may be NULL. */
 struct catalog_visitor {
     void *context;
@@ -167,6 +178,7 @@ struct catalog_visitor {
     truc_status (*subscription)(void *context, const struct subscription_row *row);
     truc_status (*cursor)(void *context, const struct cursor_row *row);
     truc_status (*lane)(void *context, const struct lane_row *row);
+    truc_status (*recall)(void *context, const struct recall_row *row);
 };
 
 #endif

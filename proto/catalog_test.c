@@ -43,7 +43,7 @@ static const struct delta samples[] = {
                       .pattern = TEXT("**"),
                       .source = TEXT("H26")}},
     {.kind = DELTA_SUBSCRIPTION_END, .subscription_end = 4},
-    {.kind = DELTA_CURSOR, .cursor = {.subscription_id = 3, .place = {300, 65535}, .acknowledged = 1000, .dead = 1}},
+    {.kind = DELTA_CURSOR, .cursor = {.subscription_id = 3, .place = {300, 65535}, .acknowledged = 1000, .dead = 1, .expired = 7}},
     {.kind = DELTA_LANE, .lane = {.row = {.subscription_id = 3, .key = 0xfedcba9876543210, .place = {299, 2}}}},
     {.kind = DELTA_LANE, .lane = {.row = {.subscription_id = 3, .place = {1, 65534}}}},
     {.kind = DELTA_LANE,
@@ -57,6 +57,9 @@ static const struct delta samples[] = {
     {.kind = DELTA_LANE, .lane = {.row = {.subscription_id = 3, .key = 6, .place = {8, 1}, .dead = 3}}},
     {.kind = DELTA_LANE, .lane = {.gone = true, .row = {.subscription_id = 3, .key = 5}}},
     {.kind = DELTA_LANE, .lane = {.gone = true, .row = {.subscription_id = 3, .place = {1, 65534}}}},
+    {.kind = DELTA_LANE, .lane = {.row = {.subscription_id = 3, .key = 5, .aside = true, .place = {7, 1}, .not_before_ns = 500}}},
+    {.kind = DELTA_LANE, .lane = {.gone = true, .row = {.subscription_id = 3, .key = 5, .aside = true, .place = {7, 1}}}},
+    {.kind = DELTA_RECALL, .recall = {.topic_id = 4, .offset = 1000, .agency = TEXT("H26.16"), .recall_position = 77}},
 };
 enum { SAMPLES = sizeof samples / sizeof samples[0] };
 
@@ -89,6 +92,7 @@ static void assert_lane(const struct delta_lane *lane, const struct delta_lane *
     const struct lane_row *row = &lane->row, *wanted = &expected->row;
     assert_true(lane->gone == expected->gone && row->subscription_id == wanted->subscription_id && row->key == wanted->key);
     assert_true(row->place.position == wanted->place.position && row->place.index == wanted->place.index);
+    assert_true(row->aside == wanted->aside);
     assert_true(row->attempts == wanted->attempts && row->dead == wanted->dead && row->not_before_ns == wanted->not_before_ns);
     assert_true(row->first_failed_ns == wanted->first_failed_ns && row->last_failed_ns == wanted->last_failed_ns);
 }
@@ -125,8 +129,12 @@ static void deltas_come_back_in_order(void **state)
         } else if (delta.kind == DELTA_CURSOR) {
             assert_true(delta.cursor.subscription_id == 3 && delta.cursor.place.position == 300);
             assert_true(delta.cursor.place.index == 65535 && delta.cursor.acknowledged == 1000 && delta.cursor.dead == 1);
+            assert_int_equal(delta.cursor.expired, 7);
         } else if (delta.kind == DELTA_LANE) {
             assert_lane(&delta.lane, &samples[i].lane);
+        } else if (delta.kind == DELTA_RECALL) {
+            assert_true(delta.recall.topic_id == 4 && delta.recall.offset == 1000 && delta.recall.recall_position == 77);
+            assert_bytes(delta.recall.agency, "H26.16");
         } else {
             assert_true(delta.clock.expected_ns == 10 && delta.clock.found_ns == -10);
         }
@@ -193,7 +201,7 @@ static void lanes_without_failures_are_small(void **state)
     assert_int_equal(delta_write(out, &lane), 24);
     lane.lane.gone = true;
     assert_int_equal(delta_write(out, &lane), 16);
-    lane.lane = (struct delta_lane){.row = {UINT32_MAX, UINT64_MAX, {UINT64_MAX, 65534}, UINT32_MAX, 1, 1, 1, 1}};
+    lane.lane = (struct delta_lane){.row = {UINT32_MAX, UINT64_MAX, true, {UINT64_MAX, 65534}, UINT32_MAX, 1, 1, 1, 1}};
     assert_true(delta_write(out, &lane) <= delta_bytes_max(DELTA_LANE));
     assert_true(delta_bytes_max(DELTA_LANE) <= 80);
 }
@@ -232,7 +240,9 @@ static void deltas_malformed_are_damage(void **state)
 {
     static const char *const bad[] = {
         "00 00 00 00 00 00 00 00",                                                 /* kind 0 */
-        "0a 00 01 00 78 00 00 00",                                                 /* unknown kind */
+        "0b 00 01 00 78 00 00 00",                                                 /* unknown kind */
+        "0a 00 0a 00 00 00 00 00 01 02 03 48 32 36 00 00",                         /* recall in topic 0 */
+        "0a 00 0a 00 01 00 00 00 01 02 03 68 32 36 00 00",                         /* recall by no agency */
         "04 00 08 00 00 00 00 00 00 00 00 00 00 00 00 00",                         /* producer 0 */
         "04 00 08 00 01 00 00 00 00 00 00 00 00 00 00 01",                         /* padding that is not zero */
         "04 00 07 00 01 00 00 00 00 00 00 00 00 00 00 00",                         /* body too short */
@@ -245,13 +255,14 @@ static void deltas_malformed_are_damage(void **state)
         "03 00 0f 00 01 00 00 00 00 00 00 00 01 00 00 00 01 00 00 00 00 00 00 00", /* named without a name */
         "03 00 0f 00 01 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00", /* epoch 0 */
         "07 00 04 00 00 00 00 00",                                                 /* end of subscription 0 */
-        "08 00 05 00 00 01 01 01 01 00 00 00 00 00 00 00",                         /* cursor of subscription 0 */
-        "08 00 06 00 81 00 01 01 01 01 00 00 00 00 00 00",                         /* a varint longer than it need be */
-        "08 00 07 00 01 01 80 80 04 01 01 00 00 00 00 00",                         /* index beyond any batch */
+        "08 00 06 00 00 01 01 01 01 01 00 00 00 00 00 00",                         /* cursor of subscription 0 */
+        "08 00 07 00 81 00 01 01 01 01 01 00 00 00 00 00",                         /* a varint longer than it need be */
+        "08 00 08 00 01 01 80 80 04 01 01 01 00 00 00 00",                         /* index beyond any batch */
         "09 00 0c 00 03 01 01 00 00 00 00 00 00 00 01 01",                         /* form 3 */
         "09 00 0c 00 01 00 01 00 00 00 00 00 00 00 01 01",                         /* lane of subscription 0 */
         "09 00 0a 00 01 01 01 00 00 00 00 00 00 00 00 00",                         /* fresh without a place */
         "09 00 0c 00 00 01 01 00 00 00 00 00 00 00 01 01",                         /* gone, a key's, with a place */
+        "09 00 0a 00 04 01 01 00 00 00 00 00 00 00 00 00",                         /* gone, aside, without a place */
         "09 00 0a 00 00 01 00 00 00 00 00 00 00 00 00 00",                         /* gone, nobody's key, without a place */
         "09 00 26 00 02 01 01 00 00 00 00 00 00 00 01 01 00 00 00 00 00 00 00 00 " /* failed, but never did */
         "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00",

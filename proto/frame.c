@@ -46,6 +46,10 @@ static const struct kind_row kinds[] = {
     [FRAME_DELIVER] = {"DELIVER", &truc__v1__deliver__descriptor},
     [FRAME_SETTLE] = {"SETTLE", &truc__v1__settle__descriptor},
     [FRAME_SETTLE_OK] = {"SETTLE_OK", &truc__v1__settle_ok__descriptor},
+    [FRAME_DEAD] = {"DEAD", &truc__v1__dead__descriptor},
+    [FRAME_DEAD_OK] = {"DEAD_OK", &truc__v1__dead_ok__descriptor},
+    [FRAME_RECEIPT] = {"RECEIPT", &truc__v1__receipt__descriptor},
+    [FRAME_RECEIPT_OK] = {"RECEIPT_OK", &truc__v1__receipt_ok__descriptor},
 };
 
 static const struct kind_row *row_of(unsigned kind)

@@ -43,7 +43,11 @@ enum frame_kind {
     FRAME_SUBSCRIBE_OK = 70,
     FRAME_DELIVER = 71,
     FRAME_SETTLE = 72,
-    FRAME_SETTLE_OK = 73
+    FRAME_SETTLE_OK = 73,
+    FRAME_DEAD = 80,
+    FRAME_DEAD_OK = 81,
+    FRAME_RECEIPT = 82,
+    FRAME_RECEIPT_OK = 83
 };
 
 struct frame {

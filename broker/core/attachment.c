@@ -239,7 +239,7 @@ static bool provide_worker(struct core *core, struct attachment *attachment, uin
         return false;
     output_effect(&core->output, EFFECT_FETCH_OPEN)->reader = attachment->fetch->number;
     attachment->fetch->opened = true;
-    return share_join(subscription->share, attachment->number, records);
+    return share_join(subscription->share, attachment->number, records, 1);
 }
 
 static struct attachment *create(struct core *core, struct connection *connection, struct subscription *subscription,

@@ -260,9 +260,9 @@ static void share_run(bool keyed, const char *what)
     if (!bench.records || share_create(&config, (struct place){0, 0}, &bench.share) != TRUC_OK)
         exit(1);
     for (uint64_t i = 0; i < SHARE_RECORDS; i++)
-        bench.records[i] = (struct share_record){{i, 0}, 128, keyed ? zipf_key(i) : 0};
+        bench.records[i] = (struct share_record){.place = {i, 0}, .bytes = 128, .key = keyed ? zipf_key(i) : 0};
     for (uint64_t i = 1; i <= SHARE_WORKERS; i++) {
-        if (!share_join(bench.share, i, SHARE_CREDIT))
+        if (!share_join(bench.share, i, SHARE_CREDIT, 1))
             exit(1);
     }
     begun = clock_ns();

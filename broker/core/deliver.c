@@ -28,7 +28,7 @@ bool subscription_provide_share(struct core *core, struct subscription *subscrip
         config.backoff_ns[i] = row->backoff_ms[i] * MS;
     if (share_create(&config, subscription->place, &subscription->share) != TRUC_OK)
         return false;
-    share_restore_counts(subscription->share, subscription->acknowledged, subscription->dead);
+    share_restore_counts(subscription->share, subscription->acknowledged, subscription->dead, 0);
     subscription->previous_shared = NULL;
     subscription->next_shared = core->subscriptions_shared;
     if (subscription->next_shared)

@@ -40,10 +40,11 @@ void share_destroy(struct share *share)
 /* --- restoring -----------------------------------------------------------------------------------------------------------------
  */
 
-void share_restore_counts(struct share *share, uint64_t acknowledged, uint64_t dead)
+void share_restore_counts(struct share *share, uint64_t acknowledged, uint64_t dead, uint64_t expired)
 {
     share->acknowledged = acknowledged;
     share->buried = dead;
+    (void)expired;
 }
 
 /* A row that tells of attempts, or of a record without a key, names a record. Of others the place is only known to be not above
@@ -132,10 +133,11 @@ void share_turn_remove(struct share *share, struct worker *worker)
     worker->previous = worker->next = 0;
 }
 
-bool share_join(struct share *share, uint64_t number, uint32_t credit)
+bool share_join(struct share *share, uint64_t number, uint32_t credit, uint32_t run_max)
 {
     struct worker *worker;
     uint32_t index;
+    (void)run_max;
 
     CORE_INVARIANT(!share_worker(share, number));
     if (!table_reserve(&share->workers_by_number, 1))

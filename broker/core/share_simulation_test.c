@@ -154,7 +154,7 @@ static void join(void)
         return;
     }
     memory = MEMORY_SCARCE;
-    joined = share_join(share, next_worker + 1, credit);
+    joined = share_join(share, next_worker + 1, credit, 1);
     memory = MEMORY_PLENTY;
     if (joined)
         *worker = (struct model_worker){++next_worker, credit};
@@ -307,7 +307,7 @@ static void restart(void)
         assert_int_equal(share_restore(share, row), TRUC_DAMAGED);
     }
     memory = MEMORY_PLENTY;
-    share_restore_counts(share, model.catalog.cursor.acknowledged, model.catalog.cursor.dead);
+    share_restore_counts(share, model.catalog.cursor.acknowledged, model.catalog.cursor.dead, model.catalog.cursor.expired);
     model.now_ns += (int64_t)draw(100) * MILLISECOND_NS;
 }
 
@@ -348,7 +348,7 @@ static void step(void)
 /* From now on everything succeeds: then everything must come to its end. */
 static void finish(void)
 {
-    assert_true(model.workers[0].number != 0 || share_join(share, next_worker + 1, 0));
+    assert_true(model.workers[0].number != 0 || share_join(share, next_worker + 1, 0, 1));
     if (model.workers[0].number == 0)
         model.workers[0] = (struct model_worker){++next_worker, 0};
     for (size_t rounds = 0; !model_is_done(&model) || share_counts(share).lanes > 0; rounds++) {

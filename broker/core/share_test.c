@@ -66,10 +66,10 @@ static void order_kept_through_lapse_and_leaving(void **state)
     pass(1);
     (void)expect(0, 2);
     share_leave(share, WORKER, false, now_ns);
-    assert_true(share_join(share, WORKER, 10));
+    assert_true(share_join(share, WORKER, 10, 1));
     (void)expect(0, 2); /* went back uncounted */
     share_leave(share, WORKER, true, now_ns);
-    assert_true(share_join(share, WORKER, 10));
+    assert_true(share_join(share, WORKER, 10, 1));
     take_none();
     pass(5);
     settle(expect(0, 3), SHARE_ACK);
@@ -116,7 +116,7 @@ static void order_returned_first_refused_last(void **state)
         settle(expect(i, 1), SHARE_ACK);
     settle(expect(0, 2), SHARE_ACK);
     share_leave(share, WORKER, false, now_ns);
-    assert_true(share_join(share, WORKER, 1));
+    assert_true(share_join(share, WORKER, 1, 1));
     settle(expect(2, 1), SHARE_ACK);
 }
 
@@ -168,7 +168,7 @@ static void stale_settle_changes_nothing(void **state)
     (void)state;
     add(7, 2);
     create(20);
-    assert_true(share_join(share, OTHER, 0));
+    assert_true(share_join(share, OTHER, 0, 1));
     lease = expect(0, 1);
     assert_false(share_settle(share, OTHER, lease.lease, SHARE_ACK, 0, now_ns));
     assert_false(share_settle(share, 99, lease.lease, SHARE_ACK, 0, now_ns));
@@ -274,7 +274,7 @@ static void credit_in_flight_max_bounds_all_workers(void **state)
     config.in_flight_max = 4;
     add(0, 20);
     create(3);
-    assert_true(share_join(share, OTHER, 10));
+    assert_true(share_join(share, OTHER, 10, 1));
     kit_answer_all(&records, share);
     assert_int_equal(share_grant(share, now_ns, leases, 10, &worker), 3);
     assert_int_equal(worker, WORKER);
@@ -294,7 +294,7 @@ static void turns_go_round_the_workers(void **state)
     add(0, 50);
     create(100);
     for (uint64_t i = 2; i <= 4; i++)
-        assert_true(share_join(share, i, i == 3 ? 2 : 100));
+        assert_true(share_join(share, i, i == 3 ? 2 : 100, 1));
     kit_answer_all(&records, share);
     for (int round = 0; round < 3; round++) {
         for (uint64_t i = 1; i <= 4; i++) {

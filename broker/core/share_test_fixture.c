@@ -34,8 +34,8 @@ void create(uint32_t credit)
     assert_int_equal(share_create(&config, catalog.cursor.place, &share), TRUC_OK);
     for (size_t i = 0; i < catalog.count; i++)
         assert_int_equal(share_restore(share, &catalog.lanes[i]), TRUC_OK);
-    share_restore_counts(share, catalog.cursor.acknowledged, catalog.cursor.dead);
-    assert_true(share_join(share, WORKER, credit));
+    share_restore_counts(share, catalog.cursor.acknowledged, catalog.cursor.dead, catalog.cursor.expired);
+    assert_true(share_join(share, WORKER, credit, 1));
 }
 
 void save(void)

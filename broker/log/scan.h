@@ -18,6 +18,7 @@ struct log_scan_record {
     struct place place;
     uint32_t bytes; /* as encoded */
     uint64_t key;   /* hash, 0: none */
+    int64_t deliver_at_ns, expires_at_ns;
 };
 
 /* TRUC_BAD_PATTERN, TRUC_BAD_SOURCE, TRUC_INVALID_ARGUMENT (key, type or headers are too long or malformed), TRUC_NO_MEMORY. */

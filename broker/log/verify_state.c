@@ -138,6 +138,7 @@ truc_status seen_delta(struct seen *seen, const struct delta *delta, const char 
         return check_subscription_state(seen, delta, ret_why);
     case DELTA_LOG:
     case DELTA_CLOCK:
+    case DELTA_RECALL:
         break;
     }
     return TRUC_OK;

@@ -94,7 +94,11 @@ void reading_scan(struct reading *reading, struct letter *letter)
         return;
     }
     for (size_t i = 0; i < scan.count; i++) {
-        records[i] = (struct share_record){scan.records[i].place, scan.records[i].bytes, scan.records[i].key};
+        records[i] = (struct share_record){.place = scan.records[i].place,
+                                           .bytes = scan.records[i].bytes,
+                                           .key = scan.records[i].key,
+                                           .deliver_at_ns = scan.records[i].deliver_at_ns,
+                                           .expires_at_ns = scan.records[i].expires_at_ns};
     }
     letter->event.scanned = (struct core_scanned){
         .records = records, .count = scan.count, .next = scan.next, .damaged = scan.damaged, .damaged_at = scan.damaged_at};

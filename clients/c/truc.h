@@ -47,7 +47,9 @@ const char *truc_version(void);
  *           from and until take: start, head, position=N, offset=N, time_ns=N
  * subscription: pattern, mode (shared | ordered), start (new; as from), key, type, source, headers (NAME=VALUE;...);
  *           shared: ack_wait_ms (30000), attempts (5; 0: without limit), in_flight_records (10000), backoff_ms (100,1000,...)
- * worker:   credit (1000 records in hand; shared), credit_bytes (ordered), verify */
+ * worker:   credit (1000 records in hand; shared), key_run (64: records of one key in hand; shared), credit_bytes (ordered), verify
+ * requester: in_flight (1000: requests without a reply), codec, evidence
+ * server:   threads (4), credit (1000), codec, evidence */
 truc_status truc_options_create(truc_options **ret_options);
 void truc_options_destroy(truc_options *options);
 truc_status truc_options_set(truc_options *options, const char *name, const char *value);
@@ -130,9 +132,10 @@ typedef struct truc_delivery {
     uint64_t position, offset;
     uint32_t index;
     bool duplicate, created;
-    uint64_t sequence; /* of the record, in (producer, topic) */
-    void *opaque;      /* as given to truc_publish */
-    const char *why;   /* "" on success */
+    uint64_t sequence;      /* of the record, in (producer, topic) */
+    void *opaque;           /* as given to truc_publish */
+    const char *why;        /* "" on success */
+    uint32_t subscriptions; /* whose pattern matches the topic; 0: nobody is subscribed, the log keeps the record all the same */
 } truc_delivery;
 
 /* Deliveries come in the order of publishing within a topic; several at once. */
@@ -151,6 +154,36 @@ truc_status truc_producer_sequence(truc_producer *producer, const char *topic, u
  * in a callback then). With an outbox TRUC_OK means: in the outbox file; it is flushed to disk by truc_flush and at each batch
  * before that is sent, so a killed process loses nothing and a power cut nothing that was flushed. */
 truc_status truc_publish(truc_producer *producer, const char *topic, const truc_record *record, void *opaque);
+
+/* How a record is to be published. Zero means absent; initialise with TRUC_PUBLISH_HOW_INIT. */
+typedef struct truc_publish_how {
+    size_t size;
+    int64_t deliver_at_ns; /* shared subscriptions give it not before */
+    bool conditional;      /* only if it gets expected_offset: else its delivery is TRUC_CONFLICT with the topic's next offset in
+                            * `offset`, and nothing is stored */
+    uint64_t expected_offset;
+} truc_publish_how;
+#define TRUC_PUBLISH_HOW_INIT                                                                                                      \
+    {                                                                                                                              \
+        .size = sizeof(truc_publish_how)                                                                                           \
+    }
+
+/* As truc_publish; records published alike share a batch, a conditional one is a batch of its own. how may be NULL. */
+truc_status truc_publish_as(truc_producer *producer, const char *topic, const truc_record *record, const truc_publish_how *how,
+                            void *opaque);
+
+/* One of several records that are published together. */
+typedef struct truc_part {
+    const char *topic;
+    const truc_record *record;
+} truc_part;
+
+/* Appends all or none, in one block, and waits: TRUC_OK and a delivery for each part (`topic` is the part's, why NULL), or the
+ * error that kept all of them out. At most 64 topics; parts of one topic keep their order. It is in no order with what truc_publish
+ * has on its way, and is not kept in an outbox. After TRUC_TIMED_OUT the outcome is open: the producer tries on by itself, and a
+ * later call waits for it. Calls of several threads are carried out one after the other. Not in a callback. */
+truc_status truc_publish_together(truc_producer *producer, const truc_part *parts, size_t count, int timeout_ms,
+                                  truc_delivery *ret_deliveries, char **ret_error);
 
 /* Sends open batches at once and waits until everything published before is delivered. Not in a callback.
  * timeout_ms < 0: no limit. TRUC_TIMED_OUT. The outcome of each record is in its delivery. */
@@ -245,6 +278,8 @@ typedef struct truc_job {
     const truc_message *message;
     uint64_t lease;   /* the worker's own number for it, ascending from 1, never used twice */
     uint32_t attempt; /* this is the attempt-th try, from 1; ordered: always 1 */
+    bool recalled;    /* its sender has recalled it: by the entry at recall_position */
+    uint64_t recall_position;
 } truc_job;
 
 /* Called with jobs of one entry at a time, at most 128 at once. Returning anything but TRUC_OK stops the worker with it. */
@@ -271,9 +306,10 @@ typedef void truc_settled_callback(void *context, const truc_settled *settled, s
  * once; with pulling the last pull tells instead. */
 typedef void truc_worker_end_callback(void *context, truc_status status, const char *why);
 
-/* Takes part in a subscription. With on_jobs: callbacks. Without: pull. on_settled and on_end may be NULL. A lost connection is
- * mended by itself: leases are then lost, settlements that were not answered are told TRUC_LEASE_LOST, and records that were not
- * acknowledged come again. *ret_worker is set before the first callback. Not in a callback. TRUC_NOT_FOUND, ... */
+/* Takes part in a subscription. Of one key one record at a time is given, the next one when that was settled; ordered: all in log
+ * order, but for records that have expired. With on_jobs: callbacks. Without: pull. on_settled and on_end may be NULL. A lost
+ * connection is mended by itself: leases are then lost, settlements that were not answered are told TRUC_LEASE_LOST, and records
+ * that were not acknowledged come again. *ret_worker is set before the first callback. Not in a callback. TRUC_NOT_FOUND, ... */
 truc_status truc_worker_open(truc_client *client, const char *subscription, const truc_options *options, truc_job_callback *on_jobs,
                              truc_settled_callback *on_settled, truc_worker_end_callback *on_end, void *context,
                              truc_worker **ret_worker, char **ret_error);
@@ -304,6 +340,108 @@ truc_status truc_worker_wait(truc_worker *worker, int timeout_ms);
 /* Stops taking, gives back what was not given to the application, and waits for at most timeout_ms until its settlements are
  * answered. What it holds unsettled goes to other workers. Returns as a flush. Not in a callback. NULL is allowed. */
 truc_status truc_worker_close(truc_worker *worker, int timeout_ms);
+
+/* --- dead letters -------------------------------------------------------------------------------------------------------------
+ * Records that a shared subscription gave up are listed in the topic dead.AGENCY.SUBSCRIPTION, which holds for each a letter, and
+ * what was done about it. Requests; blocking; not in a callback. */
+
+typedef enum truc_dead_action { TRUC_DEAD_REDRIVE = 1, TRUC_DEAD_DROP = 2 } truc_dead_action;
+
+/* A page of the letters about which nothing was done (or all of them): letters from offset `from` on, at most limit. JSON
+ * (documented in docs/libtruc.md) for truc_free; *ret_next is where to go on, *ret_more whether there is more. TRUC_NOT_FOUND: no
+ * such subscription. */
+truc_status truc_dead_json(truc_client *client, const char *subscription, uint64_t from, unsigned limit, bool all, char **ret_json,
+                           uint64_t *ret_next, bool *ret_more);
+
+/* Has the letters at these offsets redriven (given again, each when its key's turn comes) or dropped: all or none, at most 256.
+ * TRUC_NOT_FOUND (no such letter), TRUC_EXISTS (something was done about one already), ... */
+truc_status truc_dead_do(truc_client *client, const char *subscription, truc_dead_action action, const uint64_t *offsets,
+                         size_t count, char **ret_error);
+
+/* --- receipts and answers ----------------------------------------------------------------------------------------------------- */
+
+/* What became of a record in each subscription that wants it, as JSON (docs/libtruc.md) for truc_free. wait_for: names of
+ * subscriptions (AGENCY/NAME, or NAME of the own agency; at most 16) that are to be done with it before this returns, for at most
+ * wait_ms. TRUC_OK; TRUC_NOT_ACKNOWLEDGED: one of them is not, or has not acknowledged it (the JSON tells which); TRUC_NOT_FOUND,
+ * TRUC_OUT_OF_RANGE. Not in a callback. */
+truc_status truc_receipt_json(truc_client *client, const char *topic, uint64_t offset, const char *const *wait_for,
+                              size_t wait_count, uint32_t wait_ms, char **ret_json, char **ret_error);
+
+typedef enum truc_answer_status {
+    TRUC_ANSWER_RECEIVED = 1,
+    TRUC_ANSWER_ACCEPTED = 2,
+    TRUC_ANSWER_REFUSED = 3,
+    TRUC_ANSWER_PROCESSING = 4,
+    TRUC_ANSWER_DONE = 5,
+    TRUC_ANSWER_RECALL_AGREED = 6,
+    TRUC_ANSWER_RECALL_REFUSED = 7
+} truc_answer_status;
+const char *truc_answer_name(truc_answer_status status); /* "accepted"; NULL for a number that is none */
+
+/* Publishes the receiver's answer to a record: a record of type truc.answer.v1 in the topic answer.AGENCY of the record's source,
+ * related to it (docs/format.md "Answers"). reason: for people, at most 4096 bytes, or NULL. Returns and is delivered like a
+ * truc_publish. */
+truc_status truc_answer(truc_producer *producer, const truc_message *message, truc_answer_status status, const char *reason,
+                        void *opaque);
+
+/* Recalls an own record: publishes a record of type truc.recall.v1 to its topic. Whoever has not been given the record is given it
+ * marked (truc_job.recalled); who has, sees the recall itself. TRUC_NOT_ALLOWED: its source is another agency. */
+truc_status truc_recall(truc_producer *producer, const truc_message *message, const char *reason, void *opaque);
+
+/* A record with its recalls and all answers to it, in log order, as JSON (docs/libtruc.md) for truc_free. Not in a callback.
+ * TRUC_NOT_FOUND, TRUC_OUT_OF_RANGE. */
+truc_status truc_thread_json(truc_client *client, const char *topic, uint64_t offset, char **ret_json, char **ret_error);
+
+/* Reads one record: a message for truc_message_free. Not in a callback. TRUC_NOT_FOUND, TRUC_OUT_OF_RANGE. */
+truc_status truc_message_read(truc_client *client, const char *topic, uint64_t offset, int timeout_ms, truc_message **ret_message,
+                              char **ret_error);
+void truc_message_free(truc_message *message); /* NULL is allowed */
+
+/* --- request and reply ----------------------------------------------------------------------------------------------------------
+ * Requests and replies are records. A request is published to a topic with a deadline (expires_at_ns), an id to correlate by, and
+ * where its reply is wanted (docs/format.md "Requests"); servers are workers of a shared subscription of that topic, and publish
+ * the reply before they acknowledge the request: a request is served at least once, its first reply counts. */
+
+typedef struct truc_requester truc_requester;
+
+/* Ready to receive replies when it returns. Not in a callback. */
+truc_status truc_requester_open(truc_client *client, const truc_options *options, truc_requester **ret_requester, char **ret_error);
+
+/* The reply, borrowed during the call; or what kept it: TRUC_TIMED_OUT (no reply by the deadline), the publish's own error,
+ * TRUC_CLOSED. Once for each request, on the client's callback thread or, for timeouts, the requester's own; never two at once. */
+typedef void truc_reply_callback(void *opaque, truc_status status, const truc_message *reply, const char *why);
+
+/* Publishes a request; many may be on their way. timeout_ms: 1 or more, the deadline from now. TRUC_OK: on_reply will be called.
+ * TRUC_QUEUE_FULL: in_flight are under way; else as truc_publish. Any thread, also in a callback. */
+truc_status truc_request(truc_requester *requester, const char *topic, const truc_record *request, int timeout_ms,
+                         truc_reply_callback *on_reply, void *opaque);
+
+/* The same, waiting for the reply: for truc_message_free. Not in a callback. */
+truc_status truc_request_wait(truc_requester *requester, const char *topic, const truc_record *request, int timeout_ms,
+                              truc_message **ret_reply, char **ret_error);
+
+/* What is under way is told TRUC_CLOSED. Not in a callback. NULL is allowed. */
+void truc_requester_close(truc_requester *requester);
+
+typedef struct truc_server truc_server;
+
+/* Serves one request, on one of the server's threads, several at once (never two of one key). Writes its reply's data, type,
+ * headers etc. into *reply, which borrows from memory that stays until the next call on this thread; id, correlation and relation
+ * are set by the server. TRUC_OK: the reply is published, then the request acknowledged. Anything else: the request is refused and
+ * comes again, or is dead after the subscription's attempts; TRUC_INVALID_ARGUMENT: it is dead at once. */
+typedef truc_status truc_serve_callback(void *context, const truc_job *request, truc_record *reply);
+
+/* Takes part in a shared subscription of the topic that requests are published to. Requests whose deadline has passed are not
+ * served. Not in a callback. TRUC_NOT_FOUND, TRUC_UNSUPPORTED (an ordered subscription), ... */
+truc_status truc_server_open(truc_client *client, const char *subscription, const truc_options *options,
+                             truc_serve_callback *on_request, void *context, truc_server **ret_server, char **ret_error);
+
+/* Waits until it ended: its subscription was removed or reset, the log is another one. Not in a callback. */
+truc_status truc_server_wait(truc_server *server, int timeout_ms);
+
+/* Takes no more, lets requests that are being served finish for at most timeout_ms, gives the others back. Not in a callback. NULL
+ * is allowed. */
+truc_status truc_server_close(truc_server *server, int timeout_ms);
 
 #ifdef __cplusplus
 }

@@ -94,6 +94,7 @@ static truc_status take_delta(struct harvest *harvest, const struct delta *delta
         return last_words_take(&harvest->words, delta);
     case DELTA_LOG:
     case DELTA_CLOCK:
+    case DELTA_RECALL:
         break;
     }
     return TRUC_OK;
