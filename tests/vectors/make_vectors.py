@@ -422,8 +422,10 @@ def blocks(make, leaf, batch, directory):
                lane(2, 0x1122334455667788, bytes([12, 0, 2, 0])
                     + struct.pack("<qqq", 1591344060000000000, 1591344000000000005, 1591344001000000005)),
                lane(2, 7, bytes([12, 2, 5, 1]) + struct.pack("<qqq", 0, 1591344000000000005, 1591344001000000005)),
-               lane(0, 0x1122334455667788), lane(0, 0, bytes([12, 1])), delta(8, bytes([1, 0xad, 2, 0, 0xe8, 7, 1])),
-               delta(8, bytes([2, 13, 0, 13, 0])), delta(7, struct.pack("<I", 2))]
+               lane(0, 0x1122334455667788), lane(0, 0, bytes([12, 1])),
+               lane(6, 7, bytes([11, 4, 0, 0]) + struct.pack("<qqq", 1591430400000000000, 0, 0)), lane(4, 7, bytes([11, 4])),
+               delta(8, bytes([1, 0xad, 2, 0, 0xe8, 7, 1, 2])), delta(8, bytes([2, 13, 0, 13, 0, 0])),
+               delta(7, struct.pack("<I", 2)), delta(10, struct.pack("<IBBB", 4, 10, 14, 6) + b"H26.16")]
     work = {"block": "432", "first_position": "14", "durable_block": "432", "durable_position": "14",
             "append_time_ns": "1591344000000000006", "previous_chain": noise("chain", 32).hex(), "deltas": b"".join(sharing).hex(),
             "delta_count": len(sharing), "entries": []}
