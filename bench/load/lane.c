@@ -14,6 +14,7 @@ void load_spec_init(struct load_spec *ret_spec)
                                    .connections = 1,
                                    .topics = 1,
                                    .topic_run = 1,
+                                   .workers = 8,
                                    .warmup_s = 2,
                                    .seconds_s = 10,
                                    .seed = 1};
@@ -93,6 +94,8 @@ static truc_status lane_open(struct lane *lane, bool queue_block, uint64_t seed,
     histogram_init(&lane->latency);
     if (payload_ring_init(&lane->ring, lane->spec->payload_size, seed) < 0)
         return TRUC_NO_MEMORY;
+    if (lane->spec->keys && lane->spec->skew > 0 && zipf_init(&lane->keys, lane->spec->keys, lane->spec->skew, seed) < 0)
+        return TRUC_NO_MEMORY;
     status = lane_client_open(lane->spec, &lane->client, why);
     return status == TRUC_OK ? lane_producer_open(lane, queue_block, why) : status;
 }
@@ -134,6 +137,7 @@ truc_status lanes_close(struct lane *lanes, uint32_t count, struct load_result *
             truc_producer_close(lane->producer, CLOSE_MS);
         truc_client_close(lane->client);
         payload_ring_fini(&lane->ring);
+        zipf_fini(&lane->keys);
         into->records += lane->records;
         into->failures += lane->failures;
         histogram_merge(&into->latency, &lane->latency);
@@ -165,8 +169,10 @@ truc_status lane_publish(struct lane *lane, uint64_t stamp_ns, void *opaque)
         load_topic_name(spec, lane->sent / spec->topic_run, topic_name);
         topic = topic_name;
     }
-    if (spec->keys)
-        record.key = (truc_text){key, (size_t)snprintf(key, sizeof key, "k%" PRIu64, lane->sent % spec->keys)};
+    if (spec->keys) {
+        uint64_t number = lane->keys.sums ? zipf_next(&lane->keys) : lane->sent % spec->keys;
+        record.key = (truc_text){key, (size_t)snprintf(key, sizeof key, "k%" PRIu64, number)};
+    }
     record.data = payload;
     record.data_size = spec->payload_size;
     truc_status status = truc_publish(lane->producer, topic, &record, opaque);

@@ -6,6 +6,7 @@
 
 #include "bench/load/load.h"
 #include "bench/load/payload.h"
+#include "bench/load/zipf.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -21,6 +22,7 @@ struct lane {
     truc_producer *producer;
     truc_delivery_callback *on_delivery;
     struct payload_ring ring;
+    struct zipf keys;           /* when they are skewed */
     uint64_t sent;              /* records, by the one that publishes */
     uint64_t records, failures; /* by the callbacks */
     struct histogram latency;   /* by the callbacks */

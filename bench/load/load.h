@@ -15,6 +15,7 @@ enum {
     LOAD_WAITING_MAX = 100000,
     LOAD_TOPICS_MAX = 1000000,
     LOAD_KEYS_MAX = 1000000,
+    LOAD_WORKERS_MAX = 1024,
     LOAD_PAYLOAD_MAX = 8 * 1024 * 1024 - 4096
 };
 
@@ -27,10 +28,15 @@ struct load_spec {
     double rate;                       /* records per second over all connections; 0: closed loop */
     uint32_t topics, topic_run;        /* records go to topics in turn, topic_run at a time */
     uint32_t keys;                     /* 0: none */
+    double skew;                       /* of the keys, zipf.h; 0: in turn */
     const char *batch_bytes, *batch_records, *linger_us, *codec, *evidence; /* producer options as text; NULL: defaults */
     const char *pattern;   /* read: what to read; NULL: the topic(s) of this load */
     const char *verify;    /* read: yes or no; NULL: yes */
-    uint64_t fill_records; /* read: records to publish first; 0: read what is there */
+    uint64_t fill_records; /* read, work: records to publish first; 0: read what is there */
+    /* work */
+    uint32_t workers;
+    const char *mode, *in_flight; /* of the subscription, as text; NULL: defaults */
+    bool stuck;                   /* one key of many is never settled */
     double warmup_s, seconds_s;
     uint64_t seed;
 };
@@ -56,5 +62,9 @@ truc_status load_read(const struct load_spec *spec, struct load_result *ret_resu
 /* Publishing at spec->rate (or with spec->waiting) while a reader follows; latency from when a record was due until the reader's
  * callback has it. */
 truc_status load_e2e(const struct load_spec *spec, struct load_result *ret_result);
+
+/* Workers of a new subscription from the first record on, which acknowledge at once; until all is done or the time is over. A
+ * record counts when its acknowledgement is on disk; seconds run from the first job to the last such answer. */
+truc_status load_work(const struct load_spec *spec, struct load_result *ret_result);
 
 #endif

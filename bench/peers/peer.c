@@ -11,9 +11,13 @@ static const struct {
     enum peer_work work;
     size_t payload_size;
 } works[] = {
-    {"publish_async_128", WORK_PUBLISH_ASYNC, 128},       {"publish_async_1k", WORK_PUBLISH_ASYNC, 1024},
-    {"publish_400_sync_128", WORK_PUBLISH_400_SYNC, 128}, {"publish_400_conn_128", WORK_PUBLISH_400_CONN, 128},
-    {"publish_1_sync_128", WORK_PUBLISH_1_SYNC, 128},     {"read_128", WORK_READ, 128},
+    {"publish_async_128", WORK_PUBLISH_ASYNC, 128},
+    {"publish_async_1k", WORK_PUBLISH_ASYNC, 1024},
+    {"publish_400_sync_128", WORK_PUBLISH_400_SYNC, 128},
+    {"publish_400_conn_128", WORK_PUBLISH_400_CONN, 128},
+    {"publish_1_sync_128", WORK_PUBLISH_1_SYNC, 128},
+    {"read_128", WORK_READ, 128},
+    {"work_128", WORK_SHARE, 128},
 };
 
 void peer_fail(const char *format, ...)
@@ -104,6 +108,11 @@ void peer_print_rate(const struct peer_options *options, uint64_t records, const
         print_result(options, "MB/s", per_second * (double)options->payload_size / 1e6);
     else
         print_result(options, "record/s", per_second);
+}
+
+void peer_print_share(const struct peer_options *options, uint64_t records, uint64_t begin_ns, uint64_t end_ns)
+{
+    print_result(options, "record/s", (double)records / ((double)(end_ns - begin_ns) / 1e9));
 }
 
 void peer_print_p50(const struct peer_options *options, const struct histogram *latencies)

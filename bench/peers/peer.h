@@ -11,12 +11,15 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+enum { PEER_WORKERS = 8 };
+
 enum peer_work {
     WORK_PUBLISH_ASYNC,    /* as fast as the documentation says to be */
     WORK_PUBLISH_400_SYNC, /* 400 publishers in one process, each waiting for each record */
     WORK_PUBLISH_400_CONN, /* the same, a connection each */
     WORK_PUBLISH_1_SYNC,   /* one publisher, waiting for each record */
-    WORK_READ              /* into the application's callback, from the first record on */
+    WORK_READ,             /* into the application's callback, from the first record on */
+    WORK_SHARE             /* 8 workers of one group, each record acknowledged by itself, from the first record on */
 };
 
 struct peer_options {
@@ -24,7 +27,7 @@ struct peer_options {
     const char *work_name, *system, *address; /* address: port or URL */
     size_t payload_size;
     double warmup_s, seconds_s;
-    uint64_t fill_records; /* WORK_READ: records to publish first */
+    uint64_t fill_records; /* WORK_READ, WORK_SHARE: records to publish first */
     bool flush;            /* Kafka: the topic has flush.messages=1 */
 };
 
@@ -47,6 +50,8 @@ static inline bool peer_window_counts(const struct peer_window *window, uint64_t
 
 /* Prints the result: records in the window as record/s (payloads of 1 KiB and more: MB/s of payload). */
 void peer_print_rate(const struct peer_options *options, uint64_t records, const struct peer_window *window);
+/* Of WORK_SHARE: records that were acknowledged from begin_ns to end_ns. */
+void peer_print_share(const struct peer_options *options, uint64_t records, uint64_t begin_ns, uint64_t end_ns);
 void peer_print_p50(const struct peer_options *options, const struct histogram *latencies);
 
 /* Prints the text and exits with 1. */

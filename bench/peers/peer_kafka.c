@@ -218,6 +218,8 @@ int main(int argc, char **argv)
     case WORK_READ:
         run_read(&options);
         break;
+    case WORK_SHARE:
+        peer_fail("kafka: librdkafka has no share groups");
     }
     return 0;
 }

@@ -199,6 +199,67 @@ static void run_read(const struct peer_options *options)
     peer_print_rate(options, records, &window);
 }
 
+/* --- workers of one pull consumer ----------------------------------------------------------------------------------------------
+ */
+
+struct puller {
+    pthread_t thread;
+    const struct peer_options *options;
+    _Atomic uint64_t *acknowledged, *last_ns;
+    uint64_t end_ns;
+};
+
+/* natsMsg_Ack sends and does not wait: JetStream confirms an acknowledgement only when asked to, one round trip each. */
+static void *pull(void *argument)
+{
+    struct puller *puller = argument;
+    struct publisher connection = {0};
+    publisher_open(&connection, puller->options, NULL, 1);
+    natsSubscription *subscription = consumer_open(connection.js);
+    while (load_now_ns() < puller->end_ns && atomic_load(puller->acknowledged) < puller->options->fill_records) {
+        natsMsgList list = {0};
+        natsStatus status = natsSubscription_Fetch(&list, subscription, READ_BATCH, 1000, NULL);
+        if (status == NATS_TIMEOUT)
+            break; /* the others have the rest */
+        check(status, "fetch");
+        for (int i = 0; i < list.Count; i++) {
+            on_record(list.Msgs[i]);
+            check(natsMsg_Ack(list.Msgs[i], NULL), "acknowledge");
+        }
+        atomic_fetch_add(puller->acknowledged, (uint64_t)list.Count);
+        atomic_store(puller->last_ns, load_now_ns());
+        natsMsgList_Destroy(&list);
+    }
+    natsConnection_Flush(connection.connection);
+    natsSubscription_Destroy(subscription);
+    publisher_close(&connection);
+    return NULL;
+}
+
+static void run_share(const struct peer_options *options)
+{
+    static struct puller pullers[PEER_WORKERS];
+    struct peer_window none = {.begin_ns = UINT64_MAX, .end_ns = UINT64_MAX};
+    _Atomic uint64_t acknowledged = 0, last_ns = 0;
+    struct publisher owner = {0};
+    publish_async(options, &none, options->fill_records);
+    publisher_open(&owner, options, NULL, 1);
+    natsSubscription_Destroy(consumer_open(owner.js)); /* made once; the workers bind to it */
+    uint64_t begin_ns = load_now_ns();
+    for (int i = 0; i < PEER_WORKERS; i++) {
+        pullers[i] = (struct puller){.options = options,
+                                     .acknowledged = &acknowledged,
+                                     .last_ns = &last_ns,
+                                     .end_ns = begin_ns + (uint64_t)(options->seconds_s * 1e9)};
+        if (pthread_create(&pullers[i].thread, NULL, pull, &pullers[i]))
+            peer_fail("cannot start a thread");
+    }
+    for (int i = 0; i < PEER_WORKERS; i++)
+        pthread_join(pullers[i].thread, NULL);
+    publisher_close(&owner);
+    peer_print_share(options, atomic_load(&acknowledged), begin_ns, atomic_load(&last_ns));
+}
+
 int main(int argc, char **argv)
 {
     struct peer_options options = peer_options_parse(argc, argv, "jetstream");
@@ -220,6 +281,9 @@ int main(int argc, char **argv)
         break;
     case WORK_READ:
         run_read(&options);
+        break;
+    case WORK_SHARE:
+        run_share(&options);
         break;
     }
     nats_Close();

@@ -10,7 +10,7 @@
 #include <sys/epoll.h>
 
 /* Measured on two cores: more connections or a deeper pipeline gained nothing. */
-enum { ASYNC_CONNECTIONS = 16, ASYNC_PIPELINE = 256, WAITING_PUBLISHERS = 400, READ_COUNT = 1000 };
+enum { ASYNC_CONNECTIONS = 16, ASYNC_PIPELINE = 256, WAITING_PUBLISHERS = 400, READ_COUNT = 1000, WORK_COUNT = 1000 };
 
 static redisContext *connect_to(const struct peer_options *options)
 {
@@ -197,6 +197,75 @@ static void run_read(const struct peer_options *options)
     peer_print_rate(options, records, &window);
 }
 
+/* --- workers of a group --------------------------------------------------------------------------------------------------------
+ */
+
+struct group_worker {
+    pthread_t thread;
+    const struct peer_options *options;
+    _Atomic uint64_t *acknowledged;
+    uint64_t end_ns;
+    int number;
+};
+
+/* Acknowledges each record by itself, pipelined; with appendfsync always the reply comes when it is on disk. */
+static uint64_t acknowledge(redisContext *redis, const redisReply *records)
+{
+    for (size_t i = 0; i < records->elements; i++) {
+        const redisReply *record = records->element[i];
+        on_record(record->element[1]->element[1]);
+        if (redisAppendCommand(redis, "XACK bench workers %s", record->element[0]->str) != REDIS_OK)
+            peer_fail("redis: %s", redis->errstr);
+    }
+    for (size_t i = 0; i < records->elements; i++)
+        await_reply(redis);
+    return records->elements;
+}
+
+static void *group_work(void *argument)
+{
+    struct group_worker *worker = argument;
+    redisContext *redis = connect_to(worker->options);
+    while (load_now_ns() < worker->end_ns && atomic_load(worker->acknowledged) < worker->options->fill_records) {
+        redisReply *reply =
+            redisCommand(redis, "XREADGROUP GROUP workers w%d COUNT %d STREAMS bench >", worker->number, WORK_COUNT);
+        check_reply(reply);
+        if (reply->type == REDIS_REPLY_NIL) {
+            freeReplyObject(reply);
+            break; /* the others have the rest */
+        }
+        atomic_fetch_add(worker->acknowledged, acknowledge(redis, reply->element[0]->element[1]));
+        freeReplyObject(reply);
+    }
+    redisFree(redis);
+    return NULL;
+}
+
+static void run_share(const struct peer_options *options)
+{
+    static struct group_worker workers[PEER_WORKERS];
+    struct peer_window none = {.begin_ns = UINT64_MAX, .end_ns = UINT64_MAX};
+    _Atomic uint64_t acknowledged = 0;
+    pipelines_run(options, none, options->fill_records);
+    redisContext *redis = connect_to(options);
+    redisReply *reply = redisCommand(redis, "XGROUP CREATE bench workers 0");
+    check_reply(reply);
+    freeReplyObject(reply);
+    redisFree(redis);
+    uint64_t begin_ns = load_now_ns();
+    for (int i = 0; i < PEER_WORKERS; i++) {
+        workers[i] = (struct group_worker){.options = options,
+                                           .acknowledged = &acknowledged,
+                                           .end_ns = begin_ns + (uint64_t)(options->seconds_s * 1e9),
+                                           .number = i};
+        if (pthread_create(&workers[i].thread, NULL, group_work, &workers[i]))
+            peer_fail("cannot start a thread");
+    }
+    for (int i = 0; i < PEER_WORKERS; i++)
+        pthread_join(workers[i].thread, NULL);
+    peer_print_share(options, atomic_load(&acknowledged), begin_ns, load_now_ns());
+}
+
 int main(int argc, char **argv)
 {
     struct peer_options options = peer_options_parse(argc, argv, "redis");
@@ -215,6 +284,9 @@ int main(int argc, char **argv)
         break;
     case WORK_READ:
         run_read(&options);
+        break;
+    case WORK_SHARE:
+        run_share(&options);
         break;
     }
     return 0;

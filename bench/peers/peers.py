@@ -23,6 +23,7 @@ WORKS = [
     ("publish_400_conn_128", "record/s", "publish_400_conn_128"),
     ("publish_1_sync_128", "us_p50", "publish_1_sync_128"),
     ("read_128", "record/s", "read_128"),
+    ("work_128", "record/s", "work_128"),
     ("publish_async_1k_batch", "MB/s", "publish_async_1k"),
 ]
 ROW_TIMEOUT_S = 600
@@ -73,6 +74,8 @@ def measure(systems, works, arguments, options):
         for work, unit, peer_work in works:
             for system in systems:
                 own = work if isinstance(system, servers.Truc) else peer_work
+                if own in system.without:
+                    continue
                 if (own, system.name) not in measured:
                     directory = os.path.join(arguments.dir, f"{system.name}-{number}")
                     measured[own, system.name] = run_row(system, own, unit, directory, options)

@@ -62,7 +62,7 @@ class System:
     """A system under comparison. name: as in the rows. settings: what it runs with, in words."""
 
     name = settings = ""
-    works = None  # None: all
+    without = ()  # works that it has no way of doing
 
     def prepare(self, tools_directory):
         """Installs what is missing, or raises Unavailable."""
@@ -149,6 +149,7 @@ class Kafka(System):
     name = "kafka"
     client = "peer_kafka"
     version = "4.1.0"
+    without = ("work_128",)  # librdkafka has no share groups
     settings = f"Apache Kafka {version}, KRaft, one node, defaults (does not flush); librdkafka, acks=all, linger 5 ms"
     flush = False
 
@@ -232,6 +233,9 @@ class Truc(System):
         evidence = ["--evidence", "batch" if work.endswith("_batch") else "record"]
         shape = {"publish_400_sync_128": ["--waiting", "400"], "publish_400_conn_128": ["--waiting", "400", "--connections", "400"],
                  "publish_1_sync_128": ["--waiting", "1"]}.get(work, [])
+        if work == "work_128":
+            return [options.client("truc"), "--url", address, "--json", "bench", "work", "--seconds", f"{options.seconds}s",
+                    "--no-environment", "--fill", str(options.fill), "--keys", "100000", "--skew", "1", "--workers", "8"]
         verb = ["read", "--fill", str(options.fill)] if work == "read_128" else ["pub"]
         return [options.client("truc"), "--url", address, "--json", "bench", *verb, *common, *size, *evidence, *shape]
 

@@ -1,4 +1,4 @@
-/* bench.c: `truc bench pub|read|e2e`: one load on one broker. The loads themselves are in bench/load. */
+/* bench.c: `truc bench pub|read|e2e|work`: one load on one broker. The loads themselves are in bench/load. */
 #include "bench/load/environment.h"
 #include "bench/load/load.h"
 #include "clients/cli/bench/report.h"
@@ -11,18 +11,20 @@
 
 struct bench_options {
     struct cli_time seconds, warmup;
-    struct cli_uint size, connections, waiting, topics, topic_run, keys, fill, seed, batch, batch_records, linger;
-    struct cli_number rate;
-    const char *topic, *codec, *evidence, *format, *verify, *directory;
-    bool no_environment;
+    struct cli_uint size, connections, waiting, topics, topic_run, keys, fill, seed, batch, batch_records, linger, workers,
+        in_flight;
+    struct cli_number rate, skew;
+    const char *topic, *mode, *codec, *evidence, *format, *verify, *directory;
+    bool no_environment, stuck;
 };
 
 static const char *const codecs[] = {"none", "lz4", "zstd", NULL};
 static const char *const evidences[] = {"topic", "record", "batch", NULL};
 static const char *const formats[] = {"table", "csv", "json", NULL};
 static const char *const yes_no[] = {"yes", "no", NULL};
+static const char *const modes[] = {"shared", "ordered", NULL};
 
-/* One table for the three verbs; what does not suit a verb is refused by check_verb. */
+/* One table for the four verbs; what does not suit a verb is refused by check_verb. */
 #define AT(field) offsetof(struct bench_options, field)
 static const struct cli_option options_of_bench[] = {
     {.name = "seconds", .type = CLI_DURATION, .offset = AT(seconds), .value = "TIME", .help = "how long is measured (10s)"},
@@ -55,13 +57,34 @@ static const struct cli_option options_of_bench[] = {
      .value = "RECORDS",
      .minimum = 1,
      .maximum = UINT64_C(1000000000000),
-     .help = "read: publishes so many records first"},
+     .help = "read, work: publishes so many records first"},
     {.name = "verify",
      .type = CLI_CHOICE,
      .offset = AT(verify),
      .value = "yes|no",
      .choices = yes_no,
-     .help = "read, e2e: whether the reader checks digests (yes)"},
+     .help = "read, e2e, work: whether the reader checks digests (yes)"},
+    {.name = "workers",
+     .type = CLI_UINT,
+     .offset = AT(workers),
+     .value = "N",
+     .minimum = 1,
+     .maximum = LOAD_WORKERS_MAX,
+     .help = "work: workers, each on a connection of its own (8)"},
+    {.name = "mode",
+     .type = CLI_CHOICE,
+     .offset = AT(mode),
+     .value = "shared|ordered",
+     .choices = modes,
+     .help = "work: of the subscription (shared)"},
+    {.name = "in-flight",
+     .type = CLI_UINT,
+     .offset = AT(in_flight),
+     .value = "N",
+     .minimum = 1,
+     .maximum = 100000,
+     .help = "work: records leased at once over all workers (the broker's default)"},
+    {.name = "stuck", .type = CLI_FLAG, .offset = AT(stuck), .help = "work: the records of one key of many are never settled"},
     {.name = "connections",
      .type = CLI_UINT,
      .offset = AT(connections),
@@ -94,6 +117,11 @@ static const struct cli_option options_of_bench[] = {
      .value = "N",
      .maximum = LOAD_KEYS_MAX,
      .help = "different keys (0: no key)"},
+    {.name = "skew",
+     .type = CLI_NUMBER,
+     .offset = AT(skew),
+     .value = "S",
+     .help = "key i is drawn with a weight of 1 / i^S (0: keys in turn)"},
     {.name = "batch",
      .type = CLI_SIZE,
      .offset = AT(batch),
@@ -148,17 +176,25 @@ static const struct cli_option options_of_bench[] = {
 static const truc_status exits[] = {TRUC_UNREACHABLE, TRUC_TIMED_OUT, TRUC_BAD_TOPIC, TRUC_EVIDENCE_MISMATCH,
                                     TRUC_NOT_FOUND,   TRUC_DISK_FULL, TRUC_IO};
 
-enum bench_verb { BENCH_PUB, BENCH_READ, BENCH_E2E };
+enum bench_verb { BENCH_PUB, BENCH_READ, BENCH_E2E, BENCH_WORK };
+static const char *const verb_names[] = {"pub", "read", "e2e", "work"};
 
 static truc_status check_verb(struct cli_context *context, enum bench_verb verb, const struct bench_options *options)
 {
-    if (verb == BENCH_READ && (options->waiting.given || options->rate.given))
+    bool reads = verb == BENCH_READ || verb == BENCH_WORK;
+    if (reads && (options->waiting.given || options->rate.given))
         return cli_error(context, TRUC_USAGE,
                          "--waiting and --rate are for `bench pub` and `bench e2e`: a reader reads as fast as it can");
-    if (verb != BENCH_READ && options->fill.given)
-        return cli_error(context, TRUC_USAGE, "--fill is for `bench read`");
+    if (!reads && options->fill.given)
+        return cli_error(context, TRUC_USAGE, "--fill is for `bench read` and `bench work`");
+    if (verb != BENCH_WORK && (options->workers.given || options->mode || options->in_flight.given || options->stuck))
+        return cli_error(context, TRUC_USAGE, "--workers, --mode, --in-flight and --stuck are for `bench work`");
+    if (options->skew.given && !options->keys.value)
+        return cli_error(context, TRUC_USAGE, "--skew needs --keys N: without keys there is nothing to be skewed");
+    if (options->mode && strcmp(options->mode, "ordered") == 0 && (options->in_flight.given || options->stuck))
+        return cli_error(context, TRUC_USAGE, "--in-flight and --stuck are for a shared subscription");
     if (verb == BENCH_PUB && options->verify)
-        return cli_error(context, TRUC_USAGE, "--verify is for `bench read` and `bench e2e`");
+        return cli_error(context, TRUC_USAGE, "--verify is for `bench read`, `bench e2e` and `bench work`");
     if (options->waiting.given && options->rate.given)
         return cli_error(context, TRUC_USAGE, "--waiting (closed loop) and --rate (open loop) exclude each other");
     if (verb == BENCH_E2E && !options->waiting.given && !options->rate.given)
@@ -171,7 +207,7 @@ static truc_status check_verb(struct cli_context *context, enum bench_verb verb,
 
 /* Numbers as libtruc's options take them. */
 struct texts {
-    char batch[24], batch_records[24], linger[24];
+    char batch[24], batch_records[24], linger[24], in_flight[24];
 };
 
 static const char *text_of(const struct cli_uint *value, char text[24])
@@ -195,9 +231,14 @@ static struct load_spec spec_of(const struct cli_context *context, const struct 
     spec.topics = options->topics.given ? (uint32_t)options->topics.value : 1;
     spec.topic_run = options->topic_run.given ? (uint32_t)options->topic_run.value : 1;
     spec.keys = (uint32_t)options->keys.value;
+    spec.skew = options->skew.value;
     spec.batch_bytes = text_of(&options->batch, texts->batch);
     spec.batch_records = text_of(&options->batch_records, texts->batch_records);
     spec.linger_us = text_of(&options->linger, texts->linger);
+    spec.workers = options->workers.given ? (uint32_t)options->workers.value : spec.workers;
+    spec.mode = options->mode;
+    spec.in_flight = text_of(&options->in_flight, texts->in_flight);
+    spec.stuck = options->stuck;
     spec.codec = options->codec;
     spec.evidence = options->evidence;
     spec.verify = options->verify;
@@ -222,20 +263,20 @@ static truc_status run(struct cli_context *context, const struct bench_options *
         return status;
     status = verb == BENCH_PUB    ? load_publish(&spec, &result)
              : verb == BENCH_READ ? load_read(&spec, &result)
+             : verb == BENCH_WORK ? load_work(&spec, &result)
                                   : load_e2e(&spec, &result);
     if (status != TRUC_OK)
         return cli_error(context, status, "%s", result.why[0] ? result.why : truc_status_text(status));
     if (result.failures)
-        return cli_error(context, TRUC_INTERNAL, "%" PRIu64 " records were refused, the first with %s", result.failures,
-                         result.why);
+        return cli_error(context, TRUC_INTERNAL, "%" PRIu64 " records were refused or their leases lost%s%s", result.failures,
+                         result.why[0] ? ", the first with " : "", result.why);
     if (!options->no_environment) {
         status = environment_measure(options->directory ? options->directory : ".", &environment, why, sizeof why);
         if (status != TRUC_OK)
             return cli_error(context, status, "%s", why);
     }
     const char *format = options->format ? options->format : context->globals.json ? "json" : "table";
-    bench_report(&context->out, format, (const char *[]){"pub", "read", "e2e"}[verb], &spec, &result,
-                 options->no_environment ? NULL : &environment);
+    bench_report(&context->out, format, verb_names[verb], &spec, &result, options->no_environment ? NULL : &environment);
     return TRUC_OK;
 }
 
@@ -260,6 +301,13 @@ static truc_status run_e2e(struct cli_context *context, const void *options, cha
     return run(context, options, BENCH_E2E);
 }
 
+static truc_status run_work(struct cli_context *context, const void *options, char *const *operands, size_t operand_count)
+{
+    (void)operands;
+    (void)operand_count;
+    return run(context, options, BENCH_WORK);
+}
+
 #define BENCH_VERB(of_name, of_summary, of_example, of_notes, of_run)                                                              \
     {                                                                                                                              \
         .name = of_name, .summary = of_summary, .example = of_example, .operands = "", .options = options_of_bench,                \
@@ -282,3 +330,11 @@ const struct cli_verb verb_bench_read =
 const struct cli_verb verb_bench_e2e =
     BENCH_VERB("bench e2e", "measures from publishing to a following reader's callback", "truc bench e2e --rate 20000 --seconds 10",
                "Latency counts from when a record was due (with --waiting: sent) until the reader's callback has it.", run_e2e);
+
+const struct cli_verb verb_bench_work =
+    BENCH_VERB("bench work", "measures the workers of a subscription, from the first record on",
+               "truc bench work --fill 1000000 --keys 100000 --skew 1\n"
+               "truc bench work --mode ordered --workers 1   # on what the topic holds already",
+               "A record counts when its acknowledgement is on the broker's disk. It ends when all records are done, or after\n"
+               "--seconds. The subscription bench-work is made for it, and removed.",
+               run_work);

@@ -41,6 +41,7 @@ static void collect_load(struct figures *figures, const char *verb, const struct
     add_number(figures, "load", "topics", spec->topics, 0);
     add_number(figures, "load", "topic_run", spec->topic_run, 0);
     add_number(figures, "load", "keys", spec->keys, 0);
+    add_number(figures, "load", "skew", spec->skew, 2);
     add_text(figures, "load", "batch_bytes", spec->batch_bytes ? spec->batch_bytes : "default");
     add_text(figures, "load", "batch_records", spec->batch_records ? spec->batch_records : "default");
     add_text(figures, "load", "linger_us", spec->linger_us ? spec->linger_us : "default");
