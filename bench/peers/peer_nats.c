@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Measured on two cores: more in flight gained nothing. */
-enum { ASYNC_PENDING = 4096, WAITING_PUBLISHERS = 400, READ_BATCH = 1000 };
+enum { ASYNC_PENDING = 4096, WAITING_PUBLISHERS = 400, READ_BATCH = 1000, ACK_PENDING = 2 * PEER_WORKERS * READ_BATCH };
 
 static const char *const subject = "bench";
 
@@ -162,7 +162,11 @@ static void on_record(natsMsg *message)
 static natsSubscription *consumer_open(jsCtx *js)
 {
     natsSubscription *subscription = NULL;
-    check(js_PullSubscribe(&subscription, js, subject, "reader", NULL, NULL, NULL), "pull subscribe");
+    jsSubOptions options;
+    check(jsSubOptions_Init(&options), "options");
+    options.Config.AckPolicy = js_AckExplicit;
+    options.Config.MaxAckPending = ACK_PENDING;
+    check(js_PullSubscribe(&subscription, js, subject, "reader", NULL, &options, NULL), "pull subscribe");
     return subscription;
 }
 
