@@ -4,6 +4,7 @@
 #include "proto/record.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum {
@@ -59,17 +60,73 @@ static bool walk_next(struct walk *walk, unsigned *ret_level, uint32_t *ret_inde
     return true;
 }
 
+/* --- salts and digests ------------------------------------------------------------------------------------------------------- */
+
+struct cut_tree {
+    atomic_uint references;
+    uint32_t record_count;
+    size_t bytes;
+    const uint8_t *salts;             /* SALT_BYTES each; these and the levels are in memory */
+    uint8_t *levels[TREE_LEVELS_MAX]; /* digests; the records' first, the last one is records_root */
+    const uint8_t *root;
+    uint8_t memory[];
+};
+
+void cut_tree_ref(struct cut_tree *tree)
+{
+    atomic_fetch_add_explicit(&tree->references, 1, memory_order_relaxed);
+}
+
+void cut_tree_unref(struct cut_tree *tree)
+{
+    if (tree != NULL && atomic_fetch_sub_explicit(&tree->references, 1, memory_order_acq_rel) == 1)
+        free(tree);
+}
+
+size_t cut_tree_bytes(const struct cut_tree *tree)
+{
+    return tree->bytes;
+}
+
+static size_t tree_digests(size_t record_count)
+{
+    size_t total = record_count;
+    for (size_t width = record_count; width > 1; total += width)
+        width = tree_nodes(width);
+    return total;
+}
+
+/* NULL when out of memory. */
+static struct cut_tree *tree_create(struct digest_context *digests, const uint8_t seed[SALT_SEED_BYTES],
+                                    const struct bytes *records, uint32_t record_count)
+{
+    size_t salt_bytes = (size_t)record_count * SALT_BYTES, level = 0, width = record_count;
+    size_t bytes = sizeof(struct cut_tree) + salt_bytes + tree_digests(record_count) * DIGEST_BYTES;
+    struct cut_tree *tree = malloc(bytes);
+
+    if (tree == NULL)
+        return NULL;
+    *tree = (struct cut_tree){.references = 1, .record_count = record_count, .bytes = bytes, .salts = tree->memory};
+    tree->levels[0] = tree->memory + salt_bytes;
+    digest_salts(digests, seed, record_count, tree->memory);
+    digest_records(digests, tree->salts, records, record_count, tree->levels[0]);
+    for (; width > 1; level++, width = tree_nodes(width)) {
+        tree->levels[level + 1] = tree->levels[level] + width * DIGEST_BYTES;
+        digest_level(digests, tree->levels[level], width, tree->levels[level + 1]);
+    }
+    tree->root = tree->levels[level];
+    return tree;
+}
+
 /* --- cutting ----------------------------------------------------------------------------------------------------------------- */
 
 struct cutter {
     struct digest_context *digests;
     uint8_t *unpacked;
     size_t unpacked_capacity;
-    size_t capacity;                  /* records that fit the arrays below */
-    struct bytes *records;            /* capacity */
-    uint8_t *salts;                   /* capacity x SALT_BYTES */
-    uint8_t *tree;                    /* the digests of all levels, the records' first */
-    uint8_t *levels[TREE_LEVELS_MAX]; /* where in the tree each begins */
+    size_t capacity;       /* of records */
+    struct bytes *records; /* owned, as is a reference to the tree */
+    struct cut_tree *tree;
     /* the entry taken; record_count 0: none */
     uint32_t record_count, raw_size;
     struct entry_fields fields;
@@ -96,36 +153,20 @@ void cutter_destroy(struct cutter *cutter)
     digest_context_destroy(cutter->digests);
     free(cutter->unpacked);
     free(cutter->records);
-    free(cutter->salts);
-    free(cutter->tree);
+    cut_tree_unref(cutter->tree);
     free(cutter);
-}
-
-static bool grow(void *array, size_t size)
-{
-    void **at = array;
-    void *grown = realloc(*at, size);
-    if (grown != NULL)
-        *at = grown;
-    return grown != NULL;
-}
-
-static size_t tree_size(size_t record_count)
-{
-    size_t total = record_count;
-    for (size_t width = record_count; width > 1; total += width)
-        width = tree_nodes(width);
-    return total * DIGEST_BYTES;
 }
 
 static truc_status reserve(struct cutter *cutter, size_t record_count)
 {
+    struct bytes *grown;
+
     if (record_count <= cutter->capacity)
         return TRUC_OK;
-    cutter->capacity = 0;
-    if (!grow(&cutter->records, record_count * sizeof *cutter->records) || !grow(&cutter->salts, record_count * SALT_BYTES) ||
-        !grow(&cutter->tree, tree_size(record_count)))
+    grown = realloc(cutter->records, record_count * sizeof *grown);
+    if (grown == NULL)
         return TRUC_NO_MEMORY;
+    cutter->records = grown;
     cutter->capacity = record_count;
     return TRUC_OK;
 }
@@ -145,28 +186,27 @@ static truc_status find_records(struct cutter *cutter, struct bytes raw, uint32_
     return status == TRUC_OK && count == record_count ? TRUC_OK : TRUC_DAMAGED;
 }
 
-/* Makes all levels; the last digest is records_root. */
-static const uint8_t *make_tree(struct cutter *cutter, const uint8_t seed[SALT_SEED_BYTES], uint32_t record_count)
+/* The known tree, if it is one of as many records, or a new one. Root and leaf are compared in either case. */
+static truc_status provide_tree(struct cutter *cutter, struct cut_tree *known, const struct batch_view *batch)
 {
-    size_t level = 0, width = record_count;
-
-    digest_salts(cutter->digests, seed, record_count, cutter->salts);
-    digest_records(cutter->digests, cutter->salts, cutter->records, record_count, cutter->tree);
-    cutter->levels[0] = cutter->tree;
-    for (; width > 1; level++, width = tree_nodes(width)) {
-        cutter->levels[level + 1] = cutter->levels[level] + width * DIGEST_BYTES;
-        digest_level(cutter->digests, cutter->levels[level], width, cutter->levels[level + 1]);
+    if (known != NULL && known->record_count == batch->record_count) {
+        cut_tree_ref(known);
+        cutter->tree = known;
+        return TRUC_OK;
     }
-    return cutter->levels[level];
+    cutter->tree = tree_create(cutter->digests, batch->seed, cutter->records, batch->record_count);
+    return cutter->tree == NULL ? TRUC_NO_MEMORY : TRUC_OK;
 }
 
-truc_status cutter_take(struct cutter *cutter, const struct entry_view *entry)
+truc_status cutter_take(struct cutter *cutter, const struct entry_view *entry, struct cut_tree *known)
 {
     struct leaf leaf;
     struct batch_view batch;
     struct bytes raw;
 
     cutter->record_count = 0;
+    cut_tree_unref(cutter->tree);
+    cutter->tree = NULL;
     if (entry_is_cut(entry) || entry_prove_head(cutter->digests, entry, &leaf, &batch, NULL) != TRUC_OK)
         return TRUC_DAMAGED;
     if (leaf.evidence != EVIDENCE_RECORD)
@@ -176,9 +216,11 @@ truc_status cutter_take(struct cutter *cutter, const struct entry_view *entry)
         status = reserve(cutter, batch.record_count);
     if (status == TRUC_OK)
         status = find_records(cutter, raw, batch.record_count);
+    if (status == TRUC_OK)
+        status = provide_tree(cutter, known, &batch);
     if (status != TRUC_OK)
         return status;
-    if (memcmp(make_tree(cutter, batch.seed, batch.record_count), leaf.records_root, DIGEST_BYTES) != 0)
+    if (memcmp(cutter->tree->root, leaf.records_root, DIGEST_BYTES) != 0)
         return TRUC_DAMAGED; /* no part of it would prove */
     cutter->record_count = batch.record_count;
     cutter->raw_size = batch.raw_size;
@@ -186,6 +228,12 @@ truc_status cutter_take(struct cutter *cutter, const struct entry_view *entry)
     cutter->leaf = entry->leaf;
     cutter->header = batch.header;
     return TRUC_OK;
+}
+
+struct cut_tree *cutter_tree(const struct cutter *cutter)
+{
+    assert(cutter->record_count > 0);
+    return cutter->tree;
 }
 
 struct bytes cutter_record(const struct cutter *cutter, uint32_t index)
@@ -236,15 +284,15 @@ void cutter_write(struct cutter *cutter, const uint32_t *indexes, size_t count, 
     struct walk walk = walk_over(indexes, count, cutter->record_count);
     uint8_t *batch = entry_batch_at(out, cutter->leaf.size);
     uint8_t *payload = batch + BATCH_PREFIX_BYTES + cutter->header.size, *end = payload + PAYLOAD_HEAD_BYTES;
-    uint32_t index, digest_count = 0;
+    uint32_t index, digests = 0;
     unsigned level;
 
     for (size_t i = 0; i < count; i++)
-        end = put_record(end, indexes[i], cutter->salts + (size_t)indexes[i] * SALT_BYTES, cutter->records[indexes[i]]);
-    for (; walk_next(&walk, &level, &index); digest_count++, end += DIGEST_BYTES)
-        memcpy(end, cutter->levels[level] + (size_t)index * DIGEST_BYTES, DIGEST_BYTES);
+        end = put_record(end, indexes[i], cutter->tree->salts + (size_t)indexes[i] * SALT_BYTES, cutter->records[indexes[i]]);
+    for (; walk_next(&walk, &level, &index); digests++, end += DIGEST_BYTES)
+        memcpy(end, cutter->tree->levels[level] + (size_t)index * DIGEST_BYTES, DIGEST_BYTES);
     store_u32(payload + AT_CHOSEN_COUNT, (uint32_t)count);
-    store_u32(payload + AT_DIGEST_COUNT, digest_count);
+    store_u32(payload + AT_DIGEST_COUNT, digests);
     batch_cut_head_write(batch, cutter->header, (uint32_t)(end - payload), cutter->raw_size);
     entry_write_cut(out, &cutter->fields, cutter->leaf, (size_t)(end - batch));
 }
@@ -287,8 +335,10 @@ static truc_status parse_payload(const struct batch_view *batch, struct cut_reco
     if (payload.failed || count == 0 || count > batch->record_count || count > reader_left(&payload) / RECORD_HEAD_BYTES)
         return refuse(TRUC_DAMAGED, ret_why, "the cut payload counts more records than there can be, or none");
     if (count > *capacity) {
-        if (!grow(records, count * sizeof **records))
+        struct cut_record *grown = realloc(*records, count * sizeof *grown);
+        if (grown == NULL)
             return refuse(TRUC_NO_MEMORY, ret_why, "out of memory");
+        *records = grown;
         *capacity = count;
     }
     for (size_t i = 0; i < count; i++) {

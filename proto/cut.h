@@ -17,15 +17,24 @@
 #include "digest.h"
 #include "entry.h"
 
-/* The record digests of one entry, made once for the several parts it is cut into. One thread. */
+/* The salts and digests of one entry: what is dear about cutting. Never changes; counted references, any thread. */
+struct cut_tree;
+void cut_tree_ref(struct cut_tree *tree);
+void cut_tree_unref(struct cut_tree *tree);         /* NULL is allowed */
+size_t cut_tree_bytes(const struct cut_tree *tree); /* of memory */
+
+/* One entry, found out once for the several parts it is cut into. One thread. */
 struct cutter;
 struct cutter *cutter_create(void);         /* NULL when out of memory */
 void cutter_destroy(struct cutter *cutter); /* NULL is allowed */
 
-/* Takes a stored entry (directory is ignored): unpacks it, finds its records, digests all of them; borrowed until the next call or
- * until the entry's bytes go. TRUC_DAMAGED, TRUC_BAD_CODEC, TRUC_NO_MEMORY; TRUC_UNSUPPORTED for evidence `batch`, which goes
- * whole. */
-truc_status cutter_take(struct cutter *cutter, const struct entry_view *entry);
+/* Takes a stored entry (directory is ignored): unpacks it, finds its records, digests all of them, unless `known` (or NULL) is the
+ * tree that was made of it before; borrowed until the next call or until the entry's bytes go. TRUC_DAMAGED, TRUC_BAD_CODEC,
+ * TRUC_NO_MEMORY; TRUC_UNSUPPORTED for evidence `batch`, which goes whole. */
+truc_status cutter_take(struct cutter *cutter, const struct entry_view *entry, struct cut_tree *known);
+
+/* The tree of the taken entry: for whoever takes it again. Borrowed. */
+struct cut_tree *cutter_tree(const struct cutter *cutter);
 
 /* Record at an index of the taken entry (below its record count), as published. */
 struct bytes cutter_record(const struct cutter *cutter, uint32_t index);

@@ -23,7 +23,7 @@ static void tampering_init(struct tampering *t)
     whole_init(&t->whole, 40, RECORD_BYTES, CODEC_NONE, EVIDENCE_RECORD);
     t->cutter = cutter_create();
     assert_non_null(t->cutter);
-    assert_status(cutter_take(t->cutter, &t->whole.view), TRUC_OK);
+    assert_status(cutter_take(t->cutter, &t->whole.view, NULL), TRUC_OK);
     t->part = cut(t->cutter, indexes, 3);
     t->bytes = (uint8_t *)t->part.data;
     t->proven = (struct proven){0};

@@ -73,7 +73,7 @@ static void check_parts(uint32_t count, size_t record_bytes, enum codec codec, s
     uint32_t *indexes = need(count * sizeof *indexes);
 
     whole_init(&w, count, record_bytes, codec, EVIDENCE_RECORD);
-    assert_status(cutter_take(cutter, &w.view), TRUC_OK);
+    assert_status(cutter_take(cutter, &w.view, NULL), TRUC_OK);
     for (size_t i = 0; i < CHOICES; i++) /* from all records to single ones */
         check_part(&w, cutter, indexes, choose(count, 1 + random_below(&source, (size_t)1 << i), indexes), p);
     check_part(&w, cutter, &(uint32_t){0}, 1, p);
@@ -135,7 +135,7 @@ static void take_evidence_batch_is_unsupported(void **state)
     struct whole w;
     (void)state;
     whole_init(&w, 20, RECORD_BYTES, CODEC_NONE, EVIDENCE_BATCH);
-    assert_status(cutter_take(cutter, &w.view), TRUC_UNSUPPORTED);
+    assert_status(cutter_take(cutter, &w.view, NULL), TRUC_UNSUPPORTED);
     whole_fini(&w);
     cutter_destroy(cutter);
 }
@@ -152,22 +152,47 @@ static void take_entry_that_proves_nothing_is_damage(void **state)
     uint8_t *places[] = {batch + w.view.batch.size - 1 /* record */, batch + 40 /* salt */, leaf + 90 /* root */, leaf, batch};
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         *places[i] ^= 1;
-        assert_status(cutter_take(cutter, &w.view), TRUC_DAMAGED);
+        assert_status(cutter_take(cutter, &w.view, NULL), TRUC_DAMAGED);
         *places[i] ^= 1;
     }
     batch[6] = CODEC_LZ4;
-    assert_status(cutter_take(cutter, &w.view), TRUC_BAD_CODEC);
+    assert_status(cutter_take(cutter, &w.view, NULL), TRUC_BAD_CODEC);
     batch[6] = CODEC_NONE;
-    assert_status(cutter_take(cutter, &w.view), TRUC_OK);
+    assert_status(cutter_take(cutter, &w.view, NULL), TRUC_OK);
     check_part(&w, cutter, &index, 1, &p);
 
     struct bytes part = cut(cutter, &index, 1);
     assert_status(prove(w.digests, part, &p), TRUC_OK);
-    assert_status(cutter_take(cutter, &p.view), TRUC_DAMAGED); /* a part is not cut again */
+    assert_status(cutter_take(cutter, &p.view, NULL), TRUC_DAMAGED); /* a part is not cut again */
     free((void *)part.data);
     free(p.records);
     whole_fini(&w);
     cutter_destroy(cutter);
+}
+
+static void take_with_its_tree_gives_the_same_parts(void **state)
+{
+    struct cutter *first = cutter_create(), *second = cutter_create();
+    struct whole w, other;
+    uint32_t indexes[] = {0, 7, 299};
+    (void)state;
+    whole_init(&w, 300, RECORD_BYTES, CODEC_ZSTD, EVIDENCE_RECORD);
+    whole_init(&other, 300, RECORD_BYTES, CODEC_NONE, EVIDENCE_RECORD);
+    assert_status(cutter_take(first, &w.view, NULL), TRUC_OK);
+    struct cut_tree *tree = cutter_tree(first);
+    assert_true(cut_tree_bytes(tree) > 300 * DIGEST_BYTES);
+    assert_status(cutter_take(second, &w.view, tree), TRUC_OK);
+    assert_ptr_equal(cutter_tree(second), tree);
+    struct bytes a = cut(first, indexes, 3);
+    assert_status(cutter_take(first, &other.view, tree), TRUC_DAMAGED); /* another entry's */
+    struct bytes b = cut(second, indexes, 3);                           /* the tree outlives who made it */
+    assert_true(bytes_equal(a, b));
+    free((void *)a.data);
+    free((void *)b.data);
+    whole_fini(&w);
+    whole_fini(&other);
+    cutter_destroy(first);
+    cutter_destroy(second);
 }
 
 static void cut_entry_is_refused_where_whole_ones_are_expected(void **state)
@@ -181,7 +206,7 @@ static void cut_entry_is_refused_where_whole_ones_are_expected(void **state)
     uint32_t index = 7;
     (void)state;
     whole_init(&w, 20, RECORD_BYTES, CODEC_NONE, EVIDENCE_RECORD);
-    assert_status(cutter_take(cutter, &w.view), TRUC_OK);
+    assert_status(cutter_take(cutter, &w.view, NULL), TRUC_OK);
     struct bytes part = cut(cutter, &index, 1);
     assert_status(prove(w.digests, part, &p), TRUC_OK);
 
@@ -236,7 +261,7 @@ static truc_status there_and_back(const struct whole *w)
     struct proven p = {0};
     counting = true;
     struct cutter *cutter = cutter_create();
-    truc_status status = cutter == NULL ? TRUC_NO_MEMORY : cutter_take(cutter, &w->view);
+    truc_status status = cutter == NULL ? TRUC_NO_MEMORY : cutter_take(cutter, &w->view, NULL);
     counting = false;
     if (status == TRUC_OK) {
         struct bytes part = cut(cutter, indexes, 3);
@@ -281,6 +306,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(cut_packed_entries_prove_unpacked),
         cmocka_unit_test(take_evidence_batch_is_unsupported),
         cmocka_unit_test(take_entry_that_proves_nothing_is_damage),
+        cmocka_unit_test(take_with_its_tree_gives_the_same_parts),
         cmocka_unit_test(cut_entry_is_refused_where_whole_ones_are_expected),
         cmocka_unit_test(cut_any_allocation_may_fail),
     };

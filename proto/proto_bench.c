@@ -188,7 +188,7 @@ static void make_entry(struct work *w)
 
 static void take_entry(struct work *w)
 {
-    if (cutter_take(w->cutter, &w->entry) == TRUC_OK)
+    if (cutter_take(w->cutter, &w->entry, NULL) == TRUC_OK)
         w->sink += cutter_record(w->cutter, 0).size;
 }
 

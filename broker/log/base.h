@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "broker/log/cut_cache.h"
 #include "broker/log/engine.h"
 #include "broker/log/topics.h"
 
@@ -55,6 +56,7 @@ struct log {
     const struct log_engine *engine;
     struct log_identity identity;
     struct topics topics;
+    struct cut_cache *cuts; /* of all fetchers */
     struct digest_context *digests; /* the log thread's */
     uint8_t chain[DIGEST_BYTES];    /* of the last block; the log thread's */
     bool failed;                    /* a commit failed; the log thread's */

@@ -65,11 +65,10 @@ truc_status log_base_init(struct log *log, const struct log_engine *engine)
 {
     log->engine = engine;
     log->digests = digest_context_create();
-    if (log->digests == NULL) {
-        return TRUC_NO_MEMORY;
-    }
-    truc_status status = topics_init(&log->topics);
+    log->cuts = cut_cache_create();
+    truc_status status = log->digests == NULL || log->cuts == NULL ? TRUC_NO_MEMORY : topics_init(&log->topics);
     if (status != TRUC_OK) {
+        cut_cache_destroy(log->cuts);
         digest_context_destroy(log->digests);
         log->digests = NULL;
         return status;
@@ -82,6 +81,7 @@ void log_base_fini(struct log *log)
 {
     if (log->digests != NULL) {
         topics_fini(&log->topics);
+        cut_cache_destroy(log->cuts);
         digest_context_destroy(log->digests);
         pthread_mutex_destroy(&log->lock);
     }

@@ -128,7 +128,12 @@ static truc_status take_entry(struct log_fetcher *fetcher, uint64_t position, co
     copy.leaf.data = fetcher->copy + (entry->leaf.data - begin);
     copy.batch.data = fetcher->copy + (entry->batch.data - begin);
     copy.directory = (struct bytes){NULL, 0};
-    truc_status status = cutter_take(fetcher->cutter, &copy);
+    struct cut_tree *known = cut_cache_get(fetcher->log->cuts, position);
+    truc_status status = cutter_take(fetcher->cutter, &copy, known);
+    if (status == TRUC_OK && known == NULL) {
+        cut_cache_put(fetcher->log->cuts, position, cutter_tree(fetcher->cutter));
+    }
+    cut_tree_unref(known);
     fetcher->taken = status == TRUC_OK;
     fetcher->taken_position = position;
     fetcher->taken_count = entry->fields.record_count;

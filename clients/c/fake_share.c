@@ -292,7 +292,7 @@ static void put_entry(struct fake_broker *broker, struct parcelling *parcelling,
         entry->n_indexes = count;
         entry->indexes = indexes;
     }
-    if (count < view.fields.record_count && cutter_take(broker->share.cutter, &view) == TRUC_OK) {
+    if (count < view.fields.record_count && cutter_take(broker->share.cutter, &view, NULL) == TRUC_OK) {
         cutter_write(broker->share.cutter, indexes, count, payload + parcelling->size);
         parcelling->size += cutter_size(broker->share.cutter, indexes, count);
         broker->share.cuts++;

@@ -18,7 +18,7 @@ static void encode_cut(const json_t *meaning, struct blob *ret_bytes)
         vectors_fail("too many indexes");
     for (size_t i = 0; i < count; i++)
         chosen[i] = (uint32_t)json_integer_value(json_array_get(indexes, i));
-    if (cutter == NULL || entry_parse(get_hex(meaning, "entry"), &entry) != TRUC_OK || cutter_take(cutter, &entry) != TRUC_OK)
+    if (cutter == NULL || entry_parse(get_hex(meaning, "entry"), &entry) != TRUC_OK || cutter_take(cutter, &entry, NULL) != TRUC_OK)
         vectors_fail("an entry cannot be cut");
     ret_bytes->size = cutter_size(cutter, chosen, count);
     if (ret_bytes->size > sizeof ret_bytes->data)
