@@ -9,115 +9,17 @@ sampled each second throughout.
 import argparse
 import json
 import os
-import shutil
 import signal
 import statistics
 import subprocess
 import sys
-import threading
 import time
 
-READY_TIMEOUT_S = 120
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from figures import Figures  # pylint: disable=wrong-import-position
 
 
-class Broker:
-    """A trucd on a directory of its own, that can be killed and started again."""
-
-    def __init__(self, binary, directory):
-        self.binary, self.directory = binary, directory
-        os.makedirs(directory, exist_ok=True)
-        self.process = None
-
-    def start(self):
-        """Returns the seconds from exec to ready."""
-        began = time.monotonic()
-        self.log = open(os.path.join(self.directory, "trucd.log"), "ab")
-        self.process = subprocess.Popen([self.binary, "--data", os.path.join(self.directory, "data"), "--listen",
-                                         "tcp://127.0.0.1:0"], stdout=subprocess.PIPE, stderr=self.log, text=True)
-        line = self.process.stdout.readline()
-        if not line.startswith("ready listen="):
-            raise RuntimeError(f"trucd did not start: see {self.log.name}")
-        self.url = line.strip().partition("=")[2]
-        return time.monotonic() - began
-
-    def stop(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        self.process.wait(READY_TIMEOUT_S)
-        self.process.stdout.close()
-        self.log.close()
-        self.process = None
-
-    def remove(self):
-        if self.process:
-            self.stop()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-
-class MemoryWatch(threading.Thread):
-    """Samples RssAnon of the brokers every second; keeps the largest."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.brokers, self.largest_mib, self.over = [], 0.0, threading.Event()
-
-    def run(self):
-        while not self.over.wait(1):
-            for broker in list(self.brokers):
-                self.sample(broker)
-
-    def sample(self, broker):
-        process = broker.process
-        try:
-            with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
-                for line in status:
-                    if line.startswith("RssAnon:"):
-                        self.largest_mib = max(self.largest_mib, int(line.split()[1]) / 1024)
-        except (OSError, AttributeError):
-            pass  # between two lives
-
-
-class Growth:
-    def __init__(self, arguments):
-        self.arguments = arguments
-        self.truc = os.path.join(os.path.abspath(arguments.bin), "truc")
-        self.trucd = os.path.join(os.path.abspath(arguments.bin), "trucd")
-        self.watch = MemoryWatch()
-        self.missed = 0
-
-    def broker(self, name):
-        broker = Broker(self.trucd, os.path.join(self.arguments.dir, name))
-        shutil.rmtree(broker.directory, ignore_errors=True)
-        os.makedirs(broker.directory)
-        broker.start()
-        self.watch.brokers.append(broker)
-        return broker
-
-    def drop(self, broker):
-        self.watch.brokers.remove(broker)
-        broker.remove()
-
-    def bench(self, broker, *arguments):
-        command = [self.truc, "--url", broker.url, "--json", "--timeout", "600s", "bench", *arguments, "--no-environment"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
-        return json.loads(done.stdout)
-
-    def window(self):
-        return ["--seconds", f"{self.arguments.seconds}s", "--warmup", "1s"]
-
-    def log_info(self, broker):
-        done = subprocess.run([self.truc, "--url", broker.url, "--json", "log", "info"], capture_output=True, text=True, check=True)
-        return json.loads(done.stdout)
-
-    def report(self, what, value, unit, bar=None, at_least=True):
-        verdict = ""
-        if bar is not None:
-            good = value >= bar if at_least else value <= bar
-            self.missed += not good
-            verdict = f"  bar {'>=' if at_least else '<='} {bar:g}: {'met' if good else 'MISSED'}"
-        print(f"{what:<58}{value:>14,.3f} {unit:<10}{verdict}", flush=True)
-
+class Growth(Figures):
     def fill(self, broker, records):
         """Reads nothing but one pass: the filling is what is wanted."""
         self.bench(broker, "read", "--fill", str(records), "--seconds", "1s", "--warmup", "0s")
@@ -196,8 +98,7 @@ class Growth:
             for broker in list(self.watch.brokers):
                 self.drop(broker)
         self.report("largest RssAnon of any broker", self.watch.largest_mib, "MiB", 192, at_least=False)
-        print(f"growth: {'all bars met' if not self.missed else f'{self.missed} bars missed'}")
-        return 1 if self.missed else 0
+        return self.result("growth")
 
 
 def main():

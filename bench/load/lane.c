@@ -15,6 +15,7 @@ void load_spec_init(struct load_spec *ret_spec)
                                    .topics = 1,
                                    .topic_run = 1,
                                    .workers = 8,
+                                   .subscriptions = 1,
                                    .warmup_s = 2,
                                    .seconds_s = 10,
                                    .seed = 1};

@@ -34,9 +34,9 @@ struct load_spec {
     const char *verify;    /* read: yes or no; NULL: yes */
     uint64_t fill_records; /* read, work: records to publish first; 0: read what is there */
     /* work */
-    uint32_t workers;
-    const char *mode, *in_flight; /* of the subscription, as text; NULL: defaults */
-    bool stuck;                   /* one key of many is never settled */
+    uint32_t workers, subscriptions; /* worker i is of subscription i modulo subscriptions */
+    const char *mode, *in_flight;    /* of the subscription, as text; NULL: defaults */
+    bool stuck;                      /* one key of many is never settled */
     double warmup_s, seconds_s;
     uint64_t seed;
 };
@@ -63,7 +63,7 @@ truc_status load_read(const struct load_spec *spec, struct load_result *ret_resu
  * callback has it. */
 truc_status load_e2e(const struct load_spec *spec, struct load_result *ret_result);
 
-/* Workers of a new subscription from the first record on, which acknowledge at once; until all is done or the time is over. A
+/* Workers of new subscriptions from the first record on, which acknowledge at once; until all is done or the time is over. A
  * record counts when its acknowledgement is on disk; seconds run from the first job to the last such answer. */
 truc_status load_work(const struct load_spec *spec, struct load_result *ret_result);
 

@@ -7,7 +7,11 @@
 #include <time.h>
 
 enum { CLOSE_WORKER_MS = 10000, POLL_NS = 2000000, SILENT_NS = 1000000000 };
-#define SUBSCRIPTION "bench-work"
+
+static void subscription_name(uint32_t number, char name[32])
+{
+    snprintf(name, 32, "bench-work-%u", (unsigned)number);
+}
 
 struct working {
     const struct load_spec *spec;
@@ -89,12 +93,13 @@ static truc_status blame(char why[256], const truc_options *options, char *error
     return status;
 }
 
-static truc_status subscribe(truc_client *client, const struct load_spec *spec, char why[256])
+static truc_status subscribe(truc_client *client, const struct load_spec *spec, uint32_t number, char why[256])
 {
     truc_options *options = NULL;
-    char pattern[300], *error = NULL;
+    char name[32], pattern[300], *error = NULL;
     truc_status status = truc_options_create(&options);
     bool ordered = spec->mode && strcmp(spec->mode, "ordered") == 0;
+    subscription_name(number, name);
     snprintf(pattern, sizeof pattern, spec->topics > 1 ? "%s.>" : "%s", spec->topic);
     if (status == TRUC_OK)
         status = truc_options_set(options, "pattern", pattern);
@@ -107,16 +112,17 @@ static truc_status subscribe(truc_client *client, const struct load_spec *spec, 
     if (status == TRUC_OK && spec->in_flight)
         status = truc_options_set(options, "in_flight_records", spec->in_flight);
     if (status == TRUC_OK)
-        status = truc_subscription_create(client, SUBSCRIPTION, options, &error);
+        status = truc_subscription_create(client, name, options, &error);
     blame(why, options, error, status);
     truc_options_destroy(options);
     return status;
 }
 
-static truc_status join(struct load_worker *own, char why[256])
+static truc_status join(struct load_worker *own, uint32_t number, char why[256])
 {
     truc_options *options = NULL;
-    char *error = NULL;
+    char name[32], *error = NULL;
+    subscription_name(number, name);
     truc_status status = lane_client_open(own->working->spec, &own->client, why);
     if (status != TRUC_OK)
         return status;
@@ -124,7 +130,7 @@ static truc_status join(struct load_worker *own, char why[256])
     if (status == TRUC_OK && own->working->spec->verify)
         status = truc_options_set(options, "verify", own->working->spec->verify);
     if (status == TRUC_OK)
-        status = truc_worker_open(own->client, SUBSCRIPTION, options, on_jobs, on_settled, on_end, own, &own->worker, &error);
+        status = truc_worker_open(own->client, name, options, on_jobs, on_settled, on_end, own, &own->worker, &error);
     blame(why, options, error, status);
     truc_options_destroy(options);
     return status;
@@ -152,7 +158,7 @@ static truc_status work(const struct load_spec *spec, struct working *working, s
     truc_status status = workers ? TRUC_OK : TRUC_NO_MEMORY;
     for (uint32_t i = 0; status == TRUC_OK && i < spec->workers; i++) {
         workers[i].working = working;
-        status = join(&workers[i], ret_result->why);
+        status = join(&workers[i], i % spec->subscriptions, ret_result->why);
     }
     if (status == TRUC_OK)
         wait_for_end(spec, working);
@@ -179,8 +185,8 @@ truc_status load_work(const struct load_spec *spec, struct load_result *ret_resu
 {
     struct working working = {.spec = spec, .ordered = spec->mode && strcmp(spec->mode, "ordered") == 0};
     truc_client *client = NULL;
-    char ignored[256];
     truc_status status = TRUC_OK;
+    uint32_t made = 0;
     if (spec->fill_records) {
         status = load_fill(spec, spec->fill_records, ret_result);
         if (status == TRUC_OK && ret_result->failures)
@@ -192,10 +198,14 @@ truc_status load_work(const struct load_spec *spec, struct load_result *ret_resu
     status = lane_client_open(spec, &client, ret_result->why);
     if (status != TRUC_OK)
         return status;
-    status = subscribe(client, spec, ret_result->why);
-    if (status == TRUC_OK) {
+    for (; status == TRUC_OK && made < spec->subscriptions; made += status == TRUC_OK)
+        status = subscribe(client, spec, made, ret_result->why);
+    if (status == TRUC_OK)
         status = work(spec, &working, ret_result);
-        blame(ignored, NULL, NULL, truc_subscription_change(client, SUBSCRIPTION, TRUC_SUBSCRIPTION_REMOVE, NULL));
+    while (made > 0) {
+        char name[32];
+        subscription_name(--made, name);
+        (void)truc_subscription_change(client, name, TRUC_SUBSCRIPTION_REMOVE, NULL);
     }
     truc_client_close(client);
     return status;

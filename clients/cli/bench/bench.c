@@ -12,7 +12,7 @@
 struct bench_options {
     struct cli_time seconds, warmup;
     struct cli_uint size, connections, waiting, topics, topic_run, keys, fill, seed, batch, batch_records, linger, workers,
-        in_flight;
+        subscriptions, in_flight;
     struct cli_number rate, skew;
     const char *topic, *mode, *codec, *evidence, *format, *verify, *directory;
     bool no_environment, stuck;
@@ -71,6 +71,13 @@ static const struct cli_option options_of_bench[] = {
      .minimum = 1,
      .maximum = LOAD_WORKERS_MAX,
      .help = "work: workers, each on a connection of its own (8)"},
+    {.name = "subscriptions",
+     .type = CLI_UINT,
+     .offset = AT(subscriptions),
+     .value = "N",
+     .minimum = 1,
+     .maximum = LOAD_WORKERS_MAX,
+     .help = "work: the workers are divided among so many subscriptions, each of which gets everything (1)"},
     {.name = "mode",
      .type = CLI_CHOICE,
      .offset = AT(mode),
@@ -187,8 +194,11 @@ static truc_status check_verb(struct cli_context *context, enum bench_verb verb,
                          "--waiting and --rate are for `bench pub` and `bench e2e`: a reader reads as fast as it can");
     if (!reads && options->fill.given)
         return cli_error(context, TRUC_USAGE, "--fill is for `bench read` and `bench work`");
-    if (verb != BENCH_WORK && (options->workers.given || options->mode || options->in_flight.given || options->stuck))
-        return cli_error(context, TRUC_USAGE, "--workers, --mode, --in-flight and --stuck are for `bench work`");
+    if (verb != BENCH_WORK &&
+        (options->workers.given || options->subscriptions.given || options->mode || options->in_flight.given || options->stuck))
+        return cli_error(context, TRUC_USAGE, "--workers, --subscriptions, --mode, --in-flight and --stuck are for `bench work`");
+    if (options->subscriptions.value > (options->workers.given ? options->workers.value : 8))
+        return cli_error(context, TRUC_USAGE, "--subscriptions N needs --workers N at least: each is to have one");
     if (options->skew.given && !options->keys.value)
         return cli_error(context, TRUC_USAGE, "--skew needs --keys N: without keys there is nothing to be skewed");
     if (options->mode && strcmp(options->mode, "ordered") == 0 && (options->in_flight.given || options->stuck))
@@ -236,6 +246,7 @@ static struct load_spec spec_of(const struct cli_context *context, const struct 
     spec.batch_records = text_of(&options->batch_records, texts->batch_records);
     spec.linger_us = text_of(&options->linger, texts->linger);
     spec.workers = options->workers.given ? (uint32_t)options->workers.value : spec.workers;
+    spec.subscriptions = options->subscriptions.given ? (uint32_t)options->subscriptions.value : spec.subscriptions;
     spec.mode = options->mode;
     spec.in_flight = text_of(&options->in_flight, texts->in_flight);
     spec.stuck = options->stuck;
@@ -336,5 +347,5 @@ const struct cli_verb verb_bench_work =
                "truc bench work --fill 1000000 --keys 100000 --skew 1\n"
                "truc bench work --mode ordered --workers 1   # on what the topic holds already",
                "A record counts when its acknowledgement is on the broker's disk. It ends when all records are done, or after\n"
-               "--seconds. The subscription bench-work is made for it, and removed.",
+               "--seconds. Subscriptions named bench-work-N are made for it, and removed.",
                run_work);
