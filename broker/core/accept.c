@@ -56,6 +56,7 @@ static void create_topic(const struct attempt *attempt, uint8_t *encoded)
 
     effect->ticket = ++core->last_ticket;
     effect->bytes = bytes_of(encoded, delta_write(encoded, &delta));
+    effect->delta_count = 1;
     effect->joined = attempt->joined;
 }
 

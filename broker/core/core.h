@@ -168,7 +168,7 @@ enum core_effect_kind {
     EFFECT_CLOSE,      /* connection: after what was sent before */
     EFFECT_APPEND,     /* ticket, append: leaf etc. below; batch, directory in prepared, to be freed after the commit */
     EFFECT_RELEASE,    /* prepared */
-    EFFECT_DELTA,      /* ticket, bytes: one encoded delta */
+    EFFECT_DELTA,      /* ticket, bytes: delta_count encoded deltas, which stay together in one block */
     EFFECT_READ_OPEN,  /* reader, spec: resolve bounds, prepare to read */
     EFFECT_READ,       /* reader, from, until, bytes_max, entries_max (0: no limit): read once, answer CORE_READ_DONE. When the
                         * next entry alone is larger than bytes_max: answer TRUC_OK with next == from and no data; the core asks
@@ -205,7 +205,7 @@ struct core_effect {
     const struct place *places;
     size_t place_count;
     uint64_t from, until;
-    uint32_t bytes_max, entries_max;
+    uint32_t bytes_max, entries_max, delta_count;
     bool joined; /* APPEND and DELTA: must be in one block with the one before */
     int64_t boot_ns;
 };

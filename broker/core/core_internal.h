@@ -216,6 +216,10 @@ struct core {
     uint64_t last_ticket, committed_ticket;
     struct pending_queue pending;
     uint64_t pending_bytes;
+    struct { /* the last effect's deltas, which joined ones are added to */
+        uint64_t ticket;
+        uint32_t room; /* bytes left behind them */
+    } delta_run;
 
     struct pool topics; /* index = topic id - 1 */
     struct table topics_by_name;

@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 
-enum { QUEUE_MIN = 256 };
+enum { QUEUE_MIN = 256, DELTA_RUN_BYTES = 16 * 1024 };
+_Static_assert((int)DELTA_RUN_BYTES >= (int)DELTA_BYTES_MAX, "a run has room for any delta");
 
 bool pending_reserve(struct core *core, uint32_t more)
 {
@@ -28,6 +29,13 @@ bool pending_reserve(struct core *core, uint32_t more)
     return true;
 }
 
+static struct pending *pending_last(struct core *core)
+{
+    struct pending_queue *queue = &core->pending;
+
+    return &queue->items[(queue->start + queue->count - 1) & (queue->capacity - 1)];
+}
+
 void pending_add(struct core *core, const struct pending *pending)
 {
     struct pending_queue *queue = &core->pending;
@@ -50,23 +58,49 @@ void pending_drop_first(struct core *core)
     queue->count--;
 }
 
+/* Adds to the deltas of the last effect, when that has room: a save of a subscription is hundreds of them. */
+static bool extend_run(struct core *core, const struct delta *delta)
+{
+    struct core_effect *effect = core->output.count > 0 ? &core->output.effects[core->output.count - 1] : NULL;
+    struct pending *pending;
+    size_t size;
+
+    if (!effect || effect->kind != EFFECT_DELTA || effect->ticket != core->delta_run.ticket ||
+        core->delta_run.room < delta_bytes_max(delta->kind))
+        return false;
+    size = delta_write((uint8_t *)(uintptr_t)effect->bytes.data + effect->bytes.size, delta); /* the slab's, ours to write */
+    effect->bytes.size += size;
+    effect->delta_count++;
+    core->delta_run.room -= (uint32_t)size;
+    pending = pending_last(core);
+    CORE_INVARIANT(pending->ticket == effect->ticket && pending->kind == PENDING_DELTA);
+    pending->log_bytes += (uint32_t)size;
+    core->log_bytes_pending += size;
+    return true;
+}
+
 bool pending_delta(struct core *core, const struct delta *delta, bool joined)
 {
-    size_t bytes_max = delta_bytes_max(delta->kind);
+    size_t bytes_max = delta_bytes_max(delta->kind), room = joined ? DELTA_RUN_BYTES : bytes_max;
     struct core_effect *effect;
     uint8_t *encoded;
 
     if (core->failed || core->capacity.full || !pending_log_has_room(core, bytes_max))
         return false;
+    if (joined && extend_run(core, delta))
+        return true;
     if (!pending_reserve(core, 1) || !output_reserve(&core->output, 1))
         return false;
-    encoded = slab_take(&core->output.slab, bytes_max);
+    encoded = slab_take(&core->output.slab, room);
     if (!encoded)
         return false;
     effect = output_effect(&core->output, EFFECT_DELTA);
     effect->ticket = ++core->last_ticket;
     effect->bytes = bytes_of(encoded, delta_write(encoded, delta));
+    effect->delta_count = 1;
     effect->joined = joined;
+    core->delta_run.ticket = effect->ticket;
+    core->delta_run.room = (uint32_t)(room - effect->bytes.size);
     pending_add(core, &(struct pending){.ticket = effect->ticket,
                                         .kind = PENDING_DELTA,
                                         .memory_bytes = PENDING_OVERHEAD,

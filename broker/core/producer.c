@@ -114,6 +114,7 @@ static void open_producer(const struct opening *opening)
     effect = output_effect(&core->output, EFFECT_DELTA);
     effect->ticket = producer->open_ticket;
     effect->bytes = bytes_of(encoded, delta_write(encoded, &delta));
+    effect->delta_count = 1;
     pending_add(core, &(struct pending){.ticket = producer->open_ticket,
                                         .kind = PENDING_OPEN,
                                         .connection = opening->connection->number,

@@ -48,7 +48,7 @@ bool draft_delta(struct draft *draft, const struct core_effect *effect)
     }
     memcpy(draft->deltas + draft->deltas_size, effect->bytes.data, effect->bytes.size);
     draft->deltas_size += effect->bytes.size;
-    draft->delta_count++;
+    draft->delta_count += effect->delta_count;
     draft->ticket = effect->ticket;
     draft->bytes += effect->bytes.size;
     return true;
