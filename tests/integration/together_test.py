@@ -121,7 +121,7 @@ class TogetherTest(unittest.TestCase):
             self.assertEqual(again.topics("sum.*"), dict.fromkeys(TOPICS, 1))
 
     def test_kills_leave_all_or_none(self):
-        """Publishes that are under way when the broker is killed, sent again by the same instance: each is there once, as a whole."""
+        """Publishes under way when the broker is killed, sent again by the same instance: each is there once, as a whole."""
         seed = int.from_bytes(os.urandom(4), "little")
         print("seed %d" % seed)
         chance = random.Random(seed)
