@@ -17,7 +17,7 @@ uint64_t accept_memory_bytes(const struct attempt *attempt)
 uint64_t accept_log_bytes(const struct attempt *attempt)
 {
     return entry_size(leaf_size(attempt->batch->topic.size), attempt->batch->encoded.size, attempt->prepared->directory.size) +
-           (attempt->topic ? 0 : delta_bytes_max(DELTA_TOPIC));
+           (attempt->topic ? 0 : delta_bytes_max(DELTA_TOPIC)) + attempt->prepared->recall_count * delta_bytes_max(DELTA_RECALL);
 }
 
 /* Topic and sequence, made when they are new. What was made is taken back when something is missing. */
@@ -57,6 +57,47 @@ static void create_topic(const struct attempt *attempt, uint8_t *encoded)
     effect->ticket = ++core->last_ticket;
     effect->bytes = bytes_of(encoded, delta_write(encoded, &delta));
     effect->joined = attempt->joined;
+}
+
+/* What noting its recalls takes. *ret_agency: the number of the batch's source among those who recall; *ret_deltas: memory. */
+static bool reserve_recalls(struct core *core, const struct core_prepared *prepared, uint32_t *ret_agency, uint8_t **ret_deltas)
+{
+    struct bytes source = prepared->batch.source;
+    uint32_t count = prepared->recall_count;
+
+    if (count == 0)
+        return true;
+    *ret_deltas = slab_take(&core->output.slab, count * delta_bytes_max(DELTA_RECALL));
+    return *ret_deltas && recalls_agency(&core->recalls, source, core_hash(core, source), ret_agency) &&
+           recalls_reserve(&core->recalls, count);
+}
+
+/* Notes what the entry at this position recalls, and has the log note it in the entry's block. What the agency has recalled before
+ * is noted already. Whether there is a delta that the entry must be joined to. */
+static bool note_recalls(const struct attempt *attempt, uint64_t position, uint32_t agency, uint8_t *deltas)
+{
+    struct core *core = attempt->core;
+    const struct core_prepared *prepared = attempt->prepared;
+    bool joined = attempt->joined, any = false;
+
+    for (uint32_t i = 0; i < prepared->recall_count; i++) {
+        const struct delta delta = {.kind = DELTA_RECALL,
+                                    .recall = {.topic_id = attempt->topic_index + 1,
+                                               .offset = prepared->recalls[i],
+                                               .agency = prepared->batch.source,
+                                               .recall_position = position}};
+        struct core_effect *effect;
+
+        if (!recalls_add(&core->recalls, attempt->topic_index, prepared->recalls[i], agency, position))
+            continue;
+        effect = output_effect(&core->output, EFFECT_DELTA);
+        effect->ticket = ++core->last_ticket;
+        effect->bytes = bytes_of(deltas, delta_write(deltas, &delta));
+        effect->joined = joined;
+        deltas += effect->bytes.size;
+        joined = any = true;
+    }
+    return any;
 }
 
 static void write_leaf(const struct attempt *attempt, struct core_append *append)
@@ -136,23 +177,27 @@ static void remember(const struct attempt *attempt, const struct core_append *ap
 bool accept_batch(struct attempt *attempt)
 {
     struct core *core = attempt->core;
-    bool topic_is_new = !attempt->topic;
+    bool topic_is_new = !attempt->topic, recalls;
     struct core_append *append = slab_take(&core->output.slab, sizeof *append);
     uint8_t *delta = topic_is_new ? slab_take(&core->output.slab, delta_bytes_max(DELTA_TOPIC)) : NULL;
+    uint8_t *recall_deltas = NULL;
+    uint32_t agency = 0;
     struct core_effect *effect;
 
-    if (!append || (topic_is_new && !delta) || !pending_reserve(core, 1) || !output_reserve(&core->output, 2) ||
-        !provide_state(attempt))
+    if (!append || (topic_is_new && !delta) || !pending_reserve(core, 1) ||
+        !output_reserve(&core->output, 2 + attempt->prepared->recall_count) ||
+        !reserve_recalls(core, attempt->prepared, &agency, &recall_deltas) || !provide_state(attempt))
         return false;
     if (topic_is_new)
         create_topic(attempt, delta);
     place(attempt, append);
+    recalls = note_recalls(attempt, append->position, agency, recall_deltas);
     write_leaf(attempt, append);
     effect = output_effect(&core->output, EFFECT_APPEND);
     effect->ticket = ++core->last_ticket;
     effect->append = append;
     effect->prepared = attempt->prepared;
-    effect->joined = attempt->joined || topic_is_new;
+    effect->joined = attempt->joined || topic_is_new || recalls;
     remember(attempt, append, topic_is_new);
     if (CANARY_ACK_BEFORE_COMMIT && attempt->producer)
         answer_publish_ok(core, attempt->connection, attempt->request_id,

@@ -198,6 +198,30 @@ static bool check_sequence(struct attempt *attempt)
     return true;
 }
 
+/* Whose record it was is known to nobody here: who is told of the recall compares. */
+static bool check_recalls(const struct attempt *attempt)
+{
+    const struct core *core = attempt->core;
+    const struct core_prepared *prepared = attempt->prepared;
+    uint64_t next_offset = attempt->topic ? attempt->topic->next_offset : 0;
+
+    if (prepared->recall_count == 0)
+        return true;
+    for (uint32_t i = 0; i < prepared->recall_count; i++) {
+        if (prepared->recalls[i] >= next_offset)
+            return refuse(attempt, refusal_of(TRUC_OUT_OF_RANGE),
+                          "the topic has no record at offset %llu that could be recalled; take the offset of a record that was "
+                          "published before, `truc topic info` states the range",
+                          (unsigned long long)prepared->recalls[i]);
+    }
+    if (prepared->recall_count <= core->config.recalls_max &&
+        core->recalls.count <= core->config.recalls_max - prepared->recall_count)
+        return true;
+    return refuse(attempt, refusal_retry(TRUC_TOO_MANY, RETRY_STATE_MS),
+                  "the log has %u recalls, at most %u are remembered; raise recalls_max in the broker's configuration",
+                  core->recalls.count, core->config.recalls_max);
+}
+
 static bool check_room(const struct attempt *attempt)
 {
     const struct core *core = attempt->core;
@@ -255,7 +279,7 @@ void core_on_publish(struct core *core, const struct core_event *event)
         return;
     }
     if (!check_state(&attempt) || !check_source(&attempt) || !check_producer(&attempt) || !check_topic(&attempt) ||
-        !check_sequence(&attempt) || !check_room(&attempt))
+        !check_sequence(&attempt) || !check_recalls(&attempt) || !check_room(&attempt))
         return;
     if (!accept_batch(&attempt))
         (void)refuse(&attempt, refusal_retry(TRUC_NO_MEMORY, RETRY_STATE_MS),
