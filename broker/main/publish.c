@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/main/batch_recalls.h"
 #include "proto/topic.h"
 #include "truc/v1/wire.pb-c.h"
 
@@ -13,6 +14,7 @@ struct publisher {
     struct digest_context *digests;
     uint8_t *raw, *directory;
     size_t raw_capacity, directory_capacity;
+    uint64_t recalls[RECALLS_PER_BATCH_MAX];
 };
 
 struct publisher *publisher_create(void)
@@ -92,6 +94,30 @@ static uint32_t largest_record(struct bytes directory)
     return largest;
 }
 
+/* Into publisher->recalls. */
+static truc_status find_recalls(struct publisher *publisher, const struct publish_rules *rules, struct bytes topic,
+                                struct bytes raw, struct bytes directory, uint32_t *ret_count, uint32_t *ret_bad,
+                                const char **ret_why)
+{
+    struct directory_view view;
+    *ret_count = 0;
+    truc_status status = directory_parse(directory, &view);
+    if (status != TRUC_OK || !batch_has_recalls(&view)) {
+        return status;
+    }
+    return batch_recalls(raw, &view, topic, rules->log_id, publisher->recalls, ret_count, ret_bad, ret_why);
+}
+
+static void keep_recalls(struct publish *publish, const uint64_t *recalls, uint32_t count)
+{
+    if (count > 0) {
+        uint64_t *kept = (uint64_t *)(void *)(publish->directory + publish->directory_size);
+        memcpy(kept, recalls, count * sizeof *kept);
+        publish->prepared.recalls = kept;
+        publish->prepared.recall_count = count;
+    }
+}
+
 static void finish(struct publish *publish, const struct publish_rules *rules, struct net_buffer *buffer, struct bytes directory)
 {
     publish->rules = rules;
@@ -111,7 +137,7 @@ truc_status publish_prepare(struct publisher *publisher, const struct publish_ru
     const char *rule = "";
     struct batch_view batch;
     struct bytes raw, directory;
-    uint32_t bad = UINT32_MAX, record_bytes_max = rules->record_bytes_max;
+    uint32_t bad = UINT32_MAX, recall_count, record_bytes_max = rules->record_bytes_max;
     truc_status status = header_check(frame->header, &rule);
     if (status == TRUC_OK && frame->payload.size > rules->batch_bytes_max) {
         rule = "beyond the batch_bytes_max of the hello";
@@ -137,10 +163,13 @@ truc_status publish_prepare(struct publisher *publisher, const struct publish_ru
     }
     status = directory_build(rules->hash_secret, raw, batch.record_count, record_bytes_max, &publisher->directory,
                              &publisher->directory_capacity, &directory, &bad, &rule);
+    if (status == TRUC_OK) {
+        status = find_recalls(publisher, rules, batch.topic, raw, directory, &recall_count, &bad, &rule);
+    }
     if (status != TRUC_OK) {
         goto done;
     }
-    struct publish *publish = malloc(sizeof *publish + directory.size);
+    struct publish *publish = malloc(sizeof *publish + directory.size + recall_count * sizeof *publisher->recalls);
     if (publish == NULL) {
         status = TRUC_NO_MEMORY;
         goto done;
@@ -154,6 +183,7 @@ truc_status publish_prepare(struct publisher *publisher, const struct publish_ru
         goto done;
     }
     finish(publish, rules, buffer, directory);
+    keep_recalls(publish, publisher->recalls, recall_count);
     *ret_publish = publish;
 done:
     if (status != TRUC_OK && bad != UINT32_MAX) {
