@@ -36,11 +36,26 @@ static bool look(const struct core *core, const struct stretch *stretch, size_t 
     return true;
 }
 
-/* Whether anything could be told: then there is room for it. False when out of memory. */
+/* Whether a record of these entries was recalled, be it durable or not. */
+static bool any_recalled(const struct core *core, const struct core_read_done *done)
+{
+    for (size_t i = 0; i < done->ref_count; i++) {
+        const struct core_entry_ref *ref = &done->refs[i];
+        struct recalls_cursor cursor = recalls_from(&core->recalls, ref->topic_id - 1, ref->base_offset);
+        struct recall recall;
+
+        if (recalls_next(&core->recalls, &cursor, &recall) && recall.topic == ref->topic_id - 1 &&
+            recall.offset - ref->base_offset < ref->record_count)
+            return true;
+    }
+    return false;
+}
+
+/* Makes room when there may be something to tell, which is rare. False when out of memory. */
 static bool begin(struct core *core, const struct core_read_done *done, struct recalled **ret_recalled)
 {
     *ret_recalled = NULL;
-    if (core->recalls.count == 0 || done->ref_count == 0)
+    if (core->recalls.count == 0 || !any_recalled(core, done))
         return true;
     *ret_recalled = slab_take(&core->output.slab, sizeof **ret_recalled);
     if (*ret_recalled)

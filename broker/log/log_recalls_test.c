@@ -13,7 +13,7 @@
 
 enum { BLOCKS = 30, RECALLS_EACH = 20, RECORDS = BLOCKS * RECALLS_EACH };
 
-static const char *const agencies[] = {"G22", "H26.16"};
+static const char *const agencies[] = {"H26.15", "H26.16"};
 
 static void give_recall(struct maker *maker, uint32_t topic, uint64_t offset, const char *agency, uint64_t position)
 {
