@@ -87,9 +87,10 @@ void entry_write_cut(uint8_t *out, const struct entry_fields *fields, struct byt
     store_u64(out + AT_CHECKSUM, entry_checksum(out, entry_served_size(leaf.size, batch_size)));
 }
 
-/* Layout and checksum of an entry of which everything up to the directory is at hand; it may have these flags. */
-static truc_status parse_served(struct bytes bytes, uint16_t flags_known, struct entry_view *ret_view, size_t *ret_served_size,
-                                size_t *ret_directory_size)
+/* Layout and, unless peeked at, checksum of an entry of which everything up to the directory is at hand; it may have these flags.
+ */
+static truc_status parse_served(struct bytes bytes, uint16_t flags_known, bool peek, struct entry_view *ret_view,
+                                size_t *ret_served_size, size_t *ret_directory_size)
 {
     const uint8_t *in = bytes.data;
 
@@ -107,7 +108,7 @@ static truc_status parse_served(struct bytes bytes, uint16_t flags_known, struct
     size_t served_size = entry_served_size(leaf_bytes, batch_bytes);
     if (load_u32(in + AT_ENTRY_SIZE) != entry_size(leaf_bytes, batch_bytes, directory_bytes) || served_size > bytes.size)
         return TRUC_DAMAGED;
-    if (load_u64(in + AT_CHECKSUM) != entry_checksum(in, served_size))
+    if (!peek && load_u64(in + AT_CHECKSUM) != entry_checksum(in, served_size))
         return TRUC_DAMAGED;
 
     *ret_view = (struct entry_view){
@@ -131,7 +132,7 @@ truc_status entry_parse(struct bytes bytes, struct entry_view *ret_view)
 {
     struct entry_view view;
     size_t served_size, directory_bytes;
-    truc_status status = parse_served(bytes, 0, &view, &served_size, &directory_bytes);
+    truc_status status = parse_served(bytes, 0, false, &view, &served_size, &directory_bytes);
 
     if (status != TRUC_OK)
         return status;
@@ -155,7 +156,7 @@ truc_status entry_directory_check(const struct entry_view *view)
     return TRUC_OK;
 }
 
-bool entry_served_next(struct reader *payload, struct entry_view *ret_view, truc_status *ret_status)
+static bool served_next(struct reader *payload, bool peek, struct entry_view *ret_view, truc_status *ret_status)
 {
     size_t served_size, directory_bytes;
 
@@ -164,13 +165,23 @@ bool entry_served_next(struct reader *payload, struct entry_view *ret_view, truc
         return false;
     }
     struct bytes rest = bytes_of(payload->at, reader_left(payload));
-    truc_status status = parse_served(rest, ENTRY_FLAG_CUT, ret_view, &served_size, &directory_bytes);
+    truc_status status = parse_served(rest, ENTRY_FLAG_CUT, peek, ret_view, &served_size, &directory_bytes);
     if (status != TRUC_OK)
         payload->failed = true;
     else
         (void)reader_take(payload, served_size);
     *ret_status = status;
     return status == TRUC_OK;
+}
+
+bool entry_served_next(struct reader *payload, struct entry_view *ret_view, truc_status *ret_status)
+{
+    return served_next(payload, false, ret_view, ret_status);
+}
+
+bool entry_served_peek(struct reader *payload, struct entry_view *ret_view, truc_status *ret_status)
+{
+    return served_next(payload, true, ret_view, ret_status);
 }
 
 static truc_status refuse(truc_status status, const char **ret_why, const char *why)

@@ -56,6 +56,8 @@ truc_status entry_directory_check(const struct entry_view *view);
 
 /* Parses the next served entry (no directory, may be cut) of a READ_DATA payload. False at the end or with *ret_status set. */
 bool entry_served_next(struct reader *payload, struct entry_view *ret_view, truc_status *ret_status);
+/* The same without looking at the entry's checksum, so that its batch is not read: for whoever has just made the payload. */
+bool entry_served_peek(struct reader *payload, struct entry_view *ret_view, truc_status *ret_status);
 
 /* What a reader can check before it looks at the records: leaf and batch agree (topic, count, header digest). Whole or cut.
  * TRUC_DAMAGED or TRUC_DIGEST_MISMATCH. */

@@ -176,6 +176,18 @@ static void served_entries_follow_one_another(void **state)
     assert_int_equal(status, TRUC_DAMAGED);
     assert_false(entry_served_next(&r, &view, &status));
     assert_int_equal(status, TRUC_DAMAGED);
+    payload[s.served - 9] ^= 1; /* of the batch: only who reads it finds that */
+    r = reader_over(bytes_of(payload, 2 * s.served));
+    assert_false(entry_served_next(&r, &view, &status));
+    r = reader_over(bytes_of(payload, 2 * s.served));
+    assert_true(entry_served_peek(&r, &view, &status));
+    assert_int_equal(view.entry_size, s.size);
+    assert_true(entry_served_peek(&r, &view, &status));
+    assert_false(entry_served_peek(&r, &view, &status));
+    assert_int_equal(status, TRUC_OK);
+    r = reader_over(bytes_of(payload, s.served - 1));
+    assert_false(entry_served_peek(&r, &view, &status));
+    assert_int_equal(status, TRUC_DAMAGED);
     sample_fini(&s);
 }
 

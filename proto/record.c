@@ -274,7 +274,8 @@ truc_status record_brief_parse(struct bytes encoded, struct record_brief *ret_br
         .time_ns = view.time_ns,
         .expires_at_ns = view.expires_at_ns,
         .flags = (uint8_t)((view.has_relation ? RECORD_FLAG_RELATED : 0) | (view.has_encryption ? RECORD_FLAG_ENCRYPTED : 0) |
-                           (view.header_count != 0 ? RECORD_FLAG_HEADERS : 0)),
+                           (view.header_count != 0 ? RECORD_FLAG_HEADERS : 0) |
+                           (bytes_equal(view.type, bytes_of(RECALL_TYPE, sizeof RECALL_TYPE - 1)) ? RECORD_FLAG_RECALL : 0)),
     };
     return TRUC_OK;
 }

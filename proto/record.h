@@ -12,6 +12,10 @@
 #include "limits.h"
 #include "status.h"
 
+/* The type of a record that recalls the one it relates to, and that relation (truc/v1/answer.proto). */
+#define RECALL_TYPE "truc.recall.v1"
+#define RECALL_RELATION "recall"
+
 struct record_header {
     struct bytes name, value;
 };
@@ -44,7 +48,13 @@ struct record_brief {
     uint8_t flags; /* RECORD_FLAG_* */
 };
 /* DELAYED: its batch has a deliver_at; the directory says so, a record alone cannot. */
-enum { RECORD_FLAG_RELATED = 1, RECORD_FLAG_ENCRYPTED = 2, RECORD_FLAG_HEADERS = 4, RECORD_FLAG_DELAYED = 8 };
+enum {
+    RECORD_FLAG_RELATED = 1,
+    RECORD_FLAG_ENCRYPTED = 2,
+    RECORD_FLAG_HEADERS = 4,
+    RECORD_FLAG_DELAYED = 8,
+    RECORD_FLAG_RECALL = 16
+};
 truc_status record_brief_parse(struct bytes encoded, struct record_brief *ret_brief, const char **ret_why);
 
 /* Exact encoded size of the fields of a view; encoded, header_count and has_encryption are ignored, headers come from the

@@ -217,6 +217,28 @@ static void brief_says_what_the_view_says(void **state)
     assert_int_equal(brief.flags, RECORD_FLAG_RELATED | RECORD_FLAG_HEADERS);
 }
 
+static uint8_t flags_of_type(const char *type)
+{
+    struct record_view view = {.id = bytes_of_text("x"), .type = bytes_of_text(type)};
+    struct record_brief brief = {0};
+    uint8_t out[256];
+    const char *why = NULL;
+    size_t size = (size_t)(record_encode(&view, NULL, 0, out) - out);
+    assert_status(record_brief_parse(bytes_of(out, size), &brief, &why), TRUC_OK);
+    return brief.flags;
+}
+
+static void brief_of_a_recall_says_so_by_its_exact_type(void **state)
+{
+    (void)state;
+    assert_int_equal(flags_of_type("truc.recall.v1"), RECORD_FLAG_RECALL);
+    assert_int_equal(flags_of_type("truc.recall.v10"), 0);
+    assert_int_equal(flags_of_type("truc.recall.v"), 0);
+    assert_int_equal(flags_of_type("truc.recall.v2"), 0);
+    assert_int_equal(flags_of_type("Truc.recall.v1"), 0);
+    assert_int_equal(flags_of_type(""), 0);
+}
+
 /* What we accept protobuf accepts, over bytes that are nearly right; and no byte of a cut or altered record crashes the walk. */
 static void parse_altered_bytes_never_accepts_what_protobuf_refuses(void **state)
 {
@@ -282,6 +304,7 @@ int main(void)
         cmocka_unit_test(parse_header_count_is_limited),
         cmocka_unit_test(encode_is_what_protobuf_reads_and_what_parse_gives_back),
         cmocka_unit_test(brief_says_what_the_view_says),
+        cmocka_unit_test(brief_of_a_recall_says_so_by_its_exact_type),
         cmocka_unit_test(parse_altered_bytes_never_accepts_what_protobuf_refuses),
         cmocka_unit_test(records_walk_ends_or_tells_of_the_cut),
     };

@@ -17,7 +17,7 @@ uint64_t accept_memory_bytes(const struct attempt *attempt)
 uint64_t accept_log_bytes(const struct attempt *attempt)
 {
     return entry_size(leaf_size(attempt->batch->topic.size), attempt->batch->encoded.size, attempt->prepared->directory.size) +
-           (attempt->topic ? 0 : delta_bytes_max(DELTA_TOPIC));
+           (attempt->topic ? 0 : delta_bytes_max(DELTA_TOPIC)) + attempt->prepared->recall_count * delta_bytes_max(DELTA_RECALL);
 }
 
 /* Takes back what provide_state made; of several attempts the last one first. */
@@ -54,16 +54,6 @@ static bool provide_state(struct attempt *attempt)
     return false;
 }
 
-/* Everything that memory is needed for. */
-static bool provide(struct attempt *attempt)
-{
-    struct slab *slab = &attempt->core->output.slab;
-
-    attempt->append = slab_take(slab, sizeof *attempt->append);
-    attempt->topic_delta = attempt->topic ? NULL : slab_take(slab, delta_bytes_max(DELTA_TOPIC));
-    return attempt->append && (attempt->topic || attempt->topic_delta) && provide_state(attempt);
-}
-
 static void create_topic(const struct attempt *attempt)
 {
     struct core *core = attempt->core;
@@ -77,6 +67,60 @@ static void create_topic(const struct attempt *attempt)
     effect->bytes = bytes_of(attempt->topic_delta, delta_write(attempt->topic_delta, &delta));
     effect->delta_count = 1;
     effect->joined = attempt->joined;
+}
+
+/* What noting its recalls takes, beside room for them. */
+static bool provide_recalls(struct attempt *attempt)
+{
+    struct core *core = attempt->core;
+    struct bytes source = attempt->batch->source;
+    uint32_t count = attempt->prepared->recall_count;
+
+    if (count == 0)
+        return true;
+    attempt->recall_deltas = slab_take(&core->output.slab, count * delta_bytes_max(DELTA_RECALL));
+    return attempt->recall_deltas && recalls_agency(&core->recalls, source, core_hash(core, source), &attempt->recall_agency);
+}
+
+/* Everything that memory is needed for. */
+static bool provide(struct attempt *attempt)
+{
+    struct slab *slab = &attempt->core->output.slab;
+
+    attempt->append = slab_take(slab, sizeof *attempt->append);
+    attempt->topic_delta = attempt->topic ? NULL : slab_take(slab, delta_bytes_max(DELTA_TOPIC));
+    return attempt->append && (attempt->topic || attempt->topic_delta) && provide_recalls(attempt) && provide_state(attempt);
+}
+
+/* Notes what the entry at this position recalls, and has the log note it in the entry's block. What the agency has recalled before
+ * is noted already. Whether there is a delta that the entry must be joined to. */
+static bool note_recalls(const struct attempt *attempt)
+{
+    struct core *core = attempt->core;
+    const struct core_prepared *prepared = attempt->prepared;
+    uint64_t position = attempt->append->position;
+    uint8_t *deltas = attempt->recall_deltas;
+    bool joined = attempt->joined, any = false;
+
+    for (uint32_t i = 0; i < prepared->recall_count; i++) {
+        const struct delta delta = {.kind = DELTA_RECALL,
+                                    .recall = {.topic_id = attempt->topic_index + 1,
+                                               .offset = prepared->recalls[i],
+                                               .agency = prepared->batch.source,
+                                               .recall_position = position}};
+        struct core_effect *effect;
+
+        if (!recalls_add(&core->recalls, attempt->topic_index, prepared->recalls[i], attempt->recall_agency, position))
+            continue;
+        effect = output_effect(&core->output, EFFECT_DELTA);
+        effect->ticket = ++core->last_ticket;
+        effect->bytes = bytes_of(deltas, delta_write(deltas, &delta));
+        effect->delta_count = 1;
+        effect->joined = joined;
+        deltas += effect->bytes.size;
+        joined = any = true;
+    }
+    return any;
 }
 
 static void write_leaf(const struct attempt *attempt)
@@ -163,16 +207,18 @@ static void accept(struct attempt *attempt)
 {
     struct core *core = attempt->core;
     struct core_effect *effect;
+    bool recalls;
 
     if (attempt->topic_is_new)
         create_topic(attempt);
     place(attempt);
+    recalls = note_recalls(attempt);
     write_leaf(attempt);
     effect = output_effect(&core->output, EFFECT_APPEND);
     effect->ticket = ++core->last_ticket;
     effect->append = attempt->append;
     effect->prepared = attempt->prepared;
-    effect->joined = attempt->joined || attempt->topic_is_new;
+    effect->joined = attempt->joined || attempt->topic_is_new || recalls;
     remember(attempt);
     if (CANARY_ACK_BEFORE_COMMIT && attempt->producer && !attempt->part)
         publish_answer_ok(core, attempt->connection, attempt->request_id,
@@ -186,9 +232,12 @@ static void accept(struct attempt *attempt)
 bool accept_batches(struct attempt *attempts, uint32_t count)
 {
     struct core *core = attempts->core;
-    uint32_t provided = 0;
+    uint32_t provided = 0, recalls = 0;
 
-    if (!pending_reserve(core, count) || !output_reserve(&core->output, 2 * (size_t)count))
+    for (uint32_t i = 0; i < count; i++)
+        recalls += attempts[i].prepared->recall_count;
+    if (!pending_reserve(core, count) || !output_reserve(&core->output, 2 * (size_t)count + recalls) ||
+        (recalls > 0 && !recalls_reserve(&core->recalls, recalls)))
         return false;
     while (provided < count && provide(&attempts[provided]))
         provided++;

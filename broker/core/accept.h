@@ -24,7 +24,8 @@ struct attempt {
     /* made when it is accepted */
     bool topic_is_new, sequence_is_new;
     struct core_append *append;
-    uint8_t *topic_delta;
+    uint8_t *topic_delta, *recall_deltas;
+    uint32_t recall_agency; /* number of the batch's source among those who recall */
 };
 
 /* What it takes of memory while it waits, and of the log at most. */

@@ -86,6 +86,7 @@ static bool begin_reading(struct core *core, struct attachment *attachment)
 
     if (!reader)
         return false;
+    spec.references = true; /* what was recalled of it is told */
     attachment->reader = reader;
     if (!reader_keep_spec(reader, &spec) || !watch_join(core, reader)) {
         attachment->reader = NULL;

@@ -35,6 +35,7 @@ void core_config_init(struct core_config *ret_config)
         .producers_max = 1000000,
         .topics_max = 1000000,
         .subscriptions_max = 100000,
+        .recalls_max = 1000000,
         .producer_grace_ms = 600000,
         .clock_jump_ms = 5000,
         .clock_behind_ms = 60000,
@@ -70,6 +71,7 @@ truc_status core_create(const struct core_config *config, struct core **ret_core
     pattern_tree_init(&core->patterns, config->hash_secret);
     core->subscriptions_generation = 1;
     slab_init(&core->names, NAMES_CHUNK_BYTES, 0);
+    recalls_init(&core->recalls);
     core->digest = digest_context_create();
     if (!core->digest || !output_init(&core->output)) {
         core_destroy(core);
@@ -154,6 +156,7 @@ void core_destroy(struct core *core)
     pool_fini(&core->attachments);
     pool_fini(&core->settles);
     slab_fini(&core->names);
+    recalls_fini(&core->recalls);
     free(core->pending.items);
     free(core->committed);
     free(core);

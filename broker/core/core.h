@@ -46,6 +46,7 @@ struct core_config {
     uint32_t readers_per_connection_max, readers_max, connections_max, producers_max;
     uint32_t topics_max;        /* 1,000,000 */
     uint32_t subscriptions_max; /* 100,000 */
+    uint32_t recalls_max;       /* 1,000,000 */
     uint32_t producer_grace_ms; /* unnamed producers, 600,000 */
     uint32_t clock_jump_ms;     /* 5,000 */
     uint32_t clock_behind_ms;   /* 60,000: at start, clock this far behind the last entry refuses appends */
@@ -73,6 +74,8 @@ struct core_capacity {
     bool full;
 };
 
+enum { RECALLS_PER_BATCH_MAX = 256 };
+
 /* Made by the verify pool from a PUBLISH frame; opaque owner handle for whoever frees it. */
 struct core_prepared {
     struct batch_view batch; /* borrowed from the owner's buffer */
@@ -80,6 +83,8 @@ struct core_prepared {
     enum evidence evidence; /* level the root was computed at */
     uint8_t header_digest[DIGEST_BYTES], records_root[DIGEST_BYTES];
     uint32_t record_largest;    /* bytes of the largest record */
+    uint32_t recall_count;      /* at most RECALLS_PER_BATCH_MAX */
+    const uint64_t *recalls;    /* offsets in the batch's topic that its records recall; the owner's */
     struct core_prepared *next; /* of the same PUBLISH, to be appended with it or not at all; NULL: it was the last one */
     void *owner;                /* NULL: made by the core itself; then it is freed with free(), batch and directory with it */
 };
@@ -104,11 +109,20 @@ enum core_event_kind {
     CORE_DRAIN    /* shutting down: refuse new publishes, GOAWAY, finish what is pending */
 };
 
+/* What an entry among data is: of a cut entry, the whole one's. */
+struct core_entry_ref {
+    uint64_t position, base_offset;
+    uint32_t topic_id, record_count;
+    uint32_t size; /* bytes of data */
+};
+
 struct core_read_done {
     uint64_t next, record_count;
     uint32_t entry_count;
     struct bytes data;
     void *owner;
+    const struct core_entry_ref *refs; /* of FETCHED, and of READ_DONE when its spec asked for references; in the order of data; */
+    size_t ref_count;                  /* borrowed during the step */
 };
 
 /* The answer to EFFECT_SCAN: all that was wanted in [from, next); borrowed during the step. */
@@ -148,6 +162,7 @@ struct core_read_spec {
     struct bytes pattern, key, type, agency, system;
     int64_t event_since_ns, event_until_ns;
     bool reverse, follow;
+    bool references; /* the entries read are told of one by one (core_entry_ref) */
     enum core_bound from_kind, until_kind;
     uint64_t from, until;
     int64_t from_ns, until_ns;
@@ -228,6 +243,7 @@ truc_status core_restore_sequence(void *core, const struct sequence_row *row);
 truc_status core_restore_subscription(void *core, const struct subscription_row *row);
 truc_status core_restore_cursor(void *core, const struct cursor_row *row);
 truc_status core_restore_lane(void *core, const struct lane_row *row);
+truc_status core_restore_recall(void *core, const struct recall_row *row);
 
 /* One step. Several events may be given at once: they are stepped in order and answers for one connection are coalesced. */
 struct core_effects core_step(struct core *core, const struct core_event *events, size_t event_count, struct core_now now);

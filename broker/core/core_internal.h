@@ -13,6 +13,7 @@
 #include "broker/core/output.h"
 #include "broker/core/pattern_tree.h"
 #include "broker/core/pool.h"
+#include "broker/core/recalls.h"
 #include "broker/core/slab.h"
 #include "broker/core/table.h"
 #include "proto/topic.h"
@@ -245,6 +246,7 @@ struct core {
     uint32_t durable_topics;           /* that have an entry on disk */
     struct committed_topic *committed; /* owned */
     uint32_t committed_count, committed_capacity;
+    struct recalls recalls; /* accepted */
 
     struct pool producers;
     struct table producers_by_id, producers_by_name;

@@ -145,6 +145,20 @@ static uint64_t check_together(void)
     return entries[0];
 }
 
+static void recall(uint64_t connection, const char *topic, uint64_t first)
+{
+    static const uint64_t recalls[] = {0, 3};
+
+    kit_publish(&kit, connection, 7,
+                &(struct kit_batch){.topic = topic,
+                                    .producer_id = 1,
+                                    .epoch = 1,
+                                    .first_sequence = first,
+                                    .record_count = 2,
+                                    .recalls = recalls,
+                                    .recall_count = 2});
+}
+
 static void follow(uint64_t connection, uint64_t request_id, const char *pattern)
 {
     Truc__V1__Read read = TRUC__V1__READ__INIT;
@@ -202,6 +216,10 @@ static void live(void)
         kit_commit(&kit);
         serve_readers();
     }
+    recall(connection, "t.1", 20);
+    recall(connection, "t.2", 20);
+    kit_commit(&kit);
+    serve_readers();
     kit_send(&kit, connection, FRAME_TOPICS, 8, &(const Truc__V1__Topics)TRUC__V1__TOPICS__INIT.base);
     kit_pass(&kit, 1000);
     kit.now.wall_ns += INT64_C(3600000000000);

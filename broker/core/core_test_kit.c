@@ -482,6 +482,8 @@ struct core_event kit_publish_event(struct kit *kit, uint64_t connection, uint64
     prepared->batch.record_count = batch->record_count;
     prepared->batch.conditional = batch->conditional;
     prepared->batch.expected_offset = batch->expected_offset;
+    prepared->recalls = batch->recalls;
+    prepared->recall_count = batch->recall_count;
     memset(prepared->header_digest, 0x11, DIGEST_BYTES);
     memset(prepared->records_root, 0x22, DIGEST_BYTES);
     kit->prepared_held++;

@@ -114,6 +114,8 @@ struct kit_batch {
     size_t batch_bytes; /* 0: 100 */
     bool conditional;
     uint64_t expected_offset;
+    const uint64_t *recalls;
+    uint32_t recall_count;
 };
 struct core_event kit_publish_event(struct kit *kit, uint64_t connection, uint64_t request_id, const struct kit_batch *batch);
 /* Several batches in one PUBLISH. */

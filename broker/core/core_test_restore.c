@@ -82,6 +82,20 @@ static bool producer_stands(const struct kit *kit, uint64_t id, struct producer_
     return stands;
 }
 
+static void restore_recalls(struct kit *kit)
+{
+    for (size_t i = 0; i < kit->durable_count; i++) {
+        struct reader deltas = reader_over(bytes_of(kit->log[i].delta, kit->log[i].delta_size));
+        struct delta delta;
+        truc_status status = TRUC_OK;
+
+        while (delta_next(&deltas, &delta, &status)) {
+            if (delta.kind == DELTA_RECALL)
+                assert_int_equal(core_restore_recall(kit->core, &delta.recall), TRUC_OK);
+        }
+    }
+}
+
 void kit_restore(struct kit *kit)
 {
     uint32_t topics = 0;
@@ -112,4 +126,5 @@ void kit_restore(struct kit *kit)
     }
     for (uint32_t topic_id = 1; topic_id <= topics; topic_id++)
         assert_true(delta_topic_of(kit, topic_id).size > 0);
+    restore_recalls(kit);
 }

@@ -6,6 +6,7 @@
 #include "broker/core/dead.h"
 #include "broker/core/pending.h"
 #include "broker/core/reader.h"
+#include "broker/core/recalled.h"
 #include "broker/core/subscription.h"
 #include "broker/core/watch.h"
 #include "truc/v1/wire.pb-c.h"
@@ -269,8 +270,8 @@ static void give_out(struct core *core, struct subscription *subscription)
 }
 
 /* The DELIVER of `count` leases that follow one another. */
-static size_t encode_deliver(struct core *core, const struct attachment *attachment, size_t count, size_t data_size, uint8_t *out,
-                             size_t capacity)
+static size_t encode_deliver(struct core *core, const struct attachment *attachment, size_t count, struct recalled *recalled,
+                             size_t data_size, uint8_t *out, size_t capacity)
 {
     const struct share_lease *leases = attachment->leases + attachment->lease_done;
     Truc__V1__Deliver deliver = TRUC__V1__DELIVER__INIT;
@@ -297,6 +298,8 @@ static size_t encode_deliver(struct core *core, const struct attachment *attachm
     deliver.attempts = attempts;
     deliver.n_attempts = again ? count : 0;
     deliver.durable_position = core_visible_position(core);
+    deliver.n_recalled = recalled ? recalled->count : 0;
+    deliver.recalled = recalled ? recalled->pointers : NULL;
     return frame_encode(out, capacity, FRAME_DELIVER, attachment->request_id, &deliver.base, data_size);
 }
 
@@ -305,16 +308,22 @@ enum { DELIVER_HEAD_MAX = FRAME_PREFIX_BYTES + 64 + GRANT_RECORDS_MAX * (2 + 4 +
 static void send(struct core *core, struct attachment *attachment, const struct core_event *event)
 {
     const struct core_read_done *done = &event->done;
-    uint8_t *head = slab_take(&core->output.slab, DELIVER_HEAD_MAX);
+    const struct share_lease *leases = attachment->leases + attachment->lease_done;
     struct core_effect *effect;
-    size_t size;
+    struct recalled *recalled;
+    uint8_t *head = NULL;
+    size_t size = DELIVER_HEAD_MAX;
 
+    if (recalled_of_leases(core, done, leases, done->entry_count, &recalled)) {
+        size += recalled_bytes_max(recalled);
+        head = slab_take(&core->output.slab, size);
+    }
     if (!head) {
         output_effect(&core->output, EFFECT_FREE_DATA)->owner = done->owner;
         connection_close(core, attachment->connection);
         return;
     }
-    size = encode_deliver(core, attachment, done->entry_count, done->data.size, head, DELIVER_HEAD_MAX);
+    size = encode_deliver(core, attachment, done->entry_count, recalled, done->data.size, head, size);
     CORE_INVARIANT(size > 0);
     output_flush(&core->output, attachment->connection);
     effect = output_effect(&core->output, EFFECT_SEND_DATA);

@@ -313,6 +313,33 @@ static bool check_room(const struct publish *publish)
     return true;
 }
 
+/* Whose record it was is known to nobody here: who is told of the recall compares. */
+static bool check_recalls(const struct publish *publish)
+{
+    const struct core *core = publish->core;
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < publish->count; i++) {
+        const struct attempt *attempt = &publish->attempts[i];
+        const struct core_prepared *prepared = attempt->prepared;
+        uint64_t next_offset = attempt->topic ? attempt->topic->next_offset : 0;
+
+        count += prepared->recall_count;
+        for (uint32_t j = 0; j < prepared->recall_count; j++) {
+            if (prepared->recalls[j] >= next_offset)
+                return refuse(publish, attempt, refusal_of(TRUC_OUT_OF_RANGE),
+                              "the topic has no record at offset %llu that could be recalled; take the offset of a record that was "
+                              "published before, `truc topic info` states the range",
+                              (unsigned long long)prepared->recalls[j]);
+        }
+    }
+    if (count == 0 || core->recalls.count + count <= core->config.recalls_max)
+        return true;
+    return refuse(publish, NULL, refusal_retry(TRUC_TOO_MANY, RETRY_STATE_MS),
+                  "the log has %u recalls, at most %u are remembered; raise recalls_max in the broker's configuration",
+                  core->recalls.count, core->config.recalls_max);
+}
+
 static bool check(struct publish *publish)
 {
     uint32_t new_topics = 0;
@@ -333,7 +360,7 @@ static bool check(struct publish *publish)
         if (!check_condition(publish, &publish->attempts[i]) || !check_in_flight(publish, &publish->attempts[i]))
             return false;
     }
-    return check_room(publish);
+    return check_recalls(publish) && check_room(publish);
 }
 
 /* --- the events ----------------------------------------------------------------------------------------------------------------

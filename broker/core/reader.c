@@ -4,13 +4,16 @@
 
 #include "broker/core/answer.h"
 #include "broker/core/connection.h"
+#include "broker/core/recalled.h"
 #include "broker/core/subscription_answer.h"
 #include "broker/core/texts.h"
 #include "broker/core/watch.h"
 #include "truc/v1/wire.pb-c.h"
 
 enum { ENTRY_BYTES_MAX = BATCH_BYTES_MAX + 64 + LEAF_BYTES_MAX + 64, READ_DATA_HEAD_MAX = FRAME_PREFIX_BYTES + 3 * 11 };
-_Static_assert((int)ENTRY_BYTES_MAX + (int)READ_DATA_HEAD_MAX <= (int)FRAME_BYTES_MAX, "the largest entry must fit into a frame");
+_Static_assert((int)ENTRY_BYTES_MAX + (int)READ_DATA_HEAD_MAX + (int)READ_DATA_RECALLED_MAX * (int)RECALLED_BYTES_MAX <=
+                   (int)FRAME_BYTES_MAX,
+               "the largest entry must fit into a frame");
 
 static struct core_reader *create(struct core *core)
 {
@@ -263,24 +266,32 @@ void core_on_read_resolved(struct core *core, const struct core_event *event)
     reader_advance(core, reader);
 }
 
+/* There is no memory to send it with: the client asks again. */
+static void refuse_data(struct core *core, struct connection *connection, const struct core_read_done *done)
+{
+    output_effect(&core->output, EFFECT_FREE_DATA)->owner = done->owner;
+    connection_close(core, connection);
+}
+
 /* READ_DATA: the payload goes out as it came from the log. */
-static void send_data(struct core *core, struct core_reader *reader, const struct core_read_done *done)
+static void send_data(struct core *core, struct core_reader *reader, const struct core_read_done *done, struct recalled *recalled)
 {
     Truc__V1__ReadData header = TRUC__V1__READ_DATA__INIT;
     struct connection *connection = reader->connection;
-    uint8_t *head = slab_take(&core->output.slab, READ_DATA_HEAD_MAX);
+    size_t size = READ_DATA_HEAD_MAX + recalled_bytes_max(recalled);
+    uint8_t *head = slab_take(&core->output.slab, size);
     struct core_effect *effect;
-    size_t size;
 
     if (!head) {
-        output_effect(&core->output, EFFECT_FREE_DATA)->owner = done->owner;
-        connection_close(core, connection);
+        refuse_data(core, connection, done);
         return;
     }
     header.entry_count = done->entry_count;
     header.next_position = done->next;
     header.durable_position = core_visible_position(core);
-    size = frame_encode(head, READ_DATA_HEAD_MAX, FRAME_READ_DATA, reader->request_id, &header.base, done->data.size);
+    header.n_recalled = recalled ? recalled->count : 0;
+    header.recalled = recalled ? recalled->pointers : NULL;
+    size = frame_encode(head, size, FRAME_READ_DATA, reader->request_id, &header.base, done->data.size);
     CORE_INVARIANT(size > 0);
     output_flush(&core->output, connection);
     effect = output_effect(&core->output, EFFECT_SEND_DATA);
@@ -301,9 +312,12 @@ static void count_records(struct core_reader *reader, const struct core_read_don
     reader->records_left -= count < reader->records_left ? count : reader->records_left;
 }
 
-/* The log's answer. False when it was not used: the entry is larger than the credit, and asked for again later. */
-static bool take_data(struct core *core, struct core_reader *reader, const struct core_read_done *done)
+/* The log's answer. False when it was not used: the entry is larger than the credit, and asked for again later. What is not used of
+ * it is cut off *done. */
+static bool take_data(struct core *core, struct core_reader *reader, struct core_read_done *done)
 {
+    struct recalled *recalled;
+
     if (done->data.size == 0)
         return true;
     if ((int64_t)done->data.size > reader->credit && reader->credit * 2 < reader->window) {
@@ -312,29 +326,33 @@ static bool take_data(struct core *core, struct core_reader *reader, const struc
         return false;
     }
     reader->large = false;
+    if (!recalled_of_entries(core, done, &recalled)) {
+        refuse_data(core, reader->connection, done);
+        return true;
+    }
     reader->credit -= (int64_t)done->data.size;
     count_records(reader, done);
-    send_data(core, reader, done);
+    send_data(core, reader, done, recalled);
     return true;
 }
 
 void core_on_read_done(struct core *core, const struct core_event *event)
 {
     struct core_reader *reader = reader_find_number(core, event->reader);
-    const struct core_read_done *done = &event->done;
+    struct core_read_done done = event->done;
     struct connection *connection;
 
     if (!reader || reader->state != READER_READING) {
-        if (done->data.size > 0)
-            output_effect(&core->output, EFFECT_FREE_DATA)->owner = done->owner;
+        if (done.data.size > 0)
+            output_effect(&core->output, EFFECT_FREE_DATA)->owner = done.owner;
         return;
     }
     connection = reader->connection;
     reader->state = READER_STARVED;
-    if (take_data(core, reader, done)) {
+    if (take_data(core, reader, &done)) {
         if (connection->state == CONNECTION_CLOSING)
             return; /* out of memory on the way: the reader went with its connection */
-        if (event->status == TRUC_OK && done->data.size == 0 && done->next == reader->position) {
+        if (event->status == TRUC_OK && done.data.size == 0 && done.next == reader->position) {
             if (reader->large) {
                 reader_end(core, reader, TRUC_INTERNAL,
                            "the log reads nothing where an entry should be; report it with the broker's log");
@@ -342,7 +360,7 @@ void core_on_read_done(struct core *core, const struct core_event *event)
             }
             reader->large = true;
         }
-        reader->position = done->next;
+        reader->position = done.next;
     }
     if (event->status != TRUC_OK)
         reader_end(core, reader, event->status, event->why ? event->why : truc_status_text(event->status));

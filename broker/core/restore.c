@@ -157,6 +157,19 @@ truc_status core_restore_lane(void *context, const struct lane_row *row)
     return share_restore(subscription->share, row);
 }
 
+truc_status core_restore_recall(void *context, const struct recall_row *row)
+{
+    struct core *core = context;
+    uint32_t agency;
+
+    if (core->started || row->topic_id == 0 || row->topic_id > core->topics.touched ||
+        row->offset >= core_topic(core, row->topic_id - 1)->next_offset || agency_check(row->agency, NULL) != TRUC_OK)
+        return TRUC_DAMAGED;
+    if (!recalls_agency(&core->recalls, row->agency, core_hash(core, row->agency), &agency) || !recalls_reserve(&core->recalls, 1))
+        return TRUC_NO_MEMORY;
+    return recalls_add(&core->recalls, row->topic_id - 1, row->offset, agency, row->recall_position) ? TRUC_OK : TRUC_DAMAGED;
+}
+
 /* Sessions of unnamed producers ended with the process: their grace begins now. Old ones may also have ended before. */
 static void begin_graces(struct core *core)
 {

@@ -393,11 +393,11 @@ static void blocks_of_deltas_alone_are_indexed_in_time(void **state)
     kit_remove(directory);
 }
 
-/* As a version that knew no subscriptions left it. */
+/* As a version that knew no subscriptions, and no recalls, left it. */
 static void derived_data_without_their_tables_goes_on(void **state)
 {
     (void)state;
-    static const char *const names[] = {"subscriptions", "cursors", "lanes"};
+    static const char *const names[] = {"subscriptions", "cursors", "lanes", "recalls"};
     static struct model model;
     char *directory = kit_directory(), path[4096], why[LOG_WHY_BYTES];
     struct maker maker;

@@ -146,6 +146,27 @@ static truc_status check_entry(struct check *check, const struct block_view *vie
 
 /* --- a block -------------------------------------------------------------------------------------------------------------- */
 
+/* A recall is of a record before the entry that says so, which is of its topic and its agency, and in its block. */
+static const char *recall_fault(const struct block_view *view, const struct recall_row *recall)
+{
+    uint64_t index = recall->recall_position - view->first_position;
+    struct entry_view entry;
+    struct batch_view batch;
+    const char *why;
+    if (recall->recall_position < view->first_position || index >= view->entry_count) {
+        return "a recall names an entry that is not in its block";
+    }
+    struct block_row row = block_row_at(view, (uint32_t)index);
+    if (row.topic_id != recall->topic_id || recall->offset >= row.base_offset) {
+        return "a recall names an entry of another topic, or a record that came later";
+    }
+    if (block_entry(view, (uint32_t)index, &entry) == TRUC_OK && batch_parse(entry.batch, &batch, &why) == TRUC_OK &&
+        !bytes_equal(batch.source, recall->agency)) {
+        return "a recall is of another agency than the entry that says so";
+    }
+    return NULL;
+}
+
 static truc_status check_deltas(struct check *check, const struct block_view *view)
 {
     struct reader deltas = reader_over(view->deltas);
@@ -160,6 +181,10 @@ static truc_status check_deltas(struct check *check, const struct block_view *vi
         }
         count++;
         status = seen_delta(&check->seen, &delta, &why);
+        const char *fault = status == TRUC_OK && delta.kind == DELTA_RECALL ? recall_fault(view, &delta.recall) : NULL;
+        if (fault != NULL) {
+            return bad(check, view->block, UINT64_MAX, fault);
+        }
     }
     if (status == TRUC_OK && count != view->delta_count) {
         status = TRUC_DAMAGED;

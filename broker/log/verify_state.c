@@ -140,9 +140,14 @@ truc_status seen_delta(struct seen *seen, const struct delta *delta, const char 
     case DELTA_CURSOR:
     case DELTA_LANE:
         return check_subscription_state(seen, delta, ret_why);
+    case DELTA_RECALL:
+        if (seen_topic(seen, delta->recall.topic_id) == NULL) {
+            *ret_why = "it recalls a record of a topic that was never created";
+            return TRUC_DAMAGED;
+        }
+        return TRUC_OK;
     case DELTA_LOG:
     case DELTA_CLOCK:
-    case DELTA_RECALL:
         break;
     }
     return TRUC_OK;

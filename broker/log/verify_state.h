@@ -44,7 +44,8 @@ struct seen {
 
 void seen_fini(struct seen *seen);
 
-/* Notes a delta. TRUC_DAMAGED with *ret_why when it does not follow what was seen. TRUC_NO_MEMORY. */
+/* Notes a delta; of a recall only that its topic is there. TRUC_DAMAGED with *ret_why when it does not follow what was seen.
+ * TRUC_NO_MEMORY. */
 truc_status seen_delta(struct seen *seen, const struct delta *delta, const char **ret_why);
 
 /* NULL when it was not created. */

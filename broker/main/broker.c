@@ -159,6 +159,7 @@ static truc_status create_core(struct broker *broker, const struct catalog_copy 
     core_config.producers_max = (uint32_t)config->producers_max;
     core_config.topics_max = (uint32_t)config->topics_max;
     core_config.subscriptions_max = (uint32_t)config->subscriptions_max;
+    core_config.recalls_max = (uint32_t)config->recalls_max;
     core_config.producer_grace_ms = (uint32_t)config->producer_grace;
     core_config.clock_jump_ms = (uint32_t)config->clock_jump;
     core_config.clock_behind_ms = config->clock_behind > UINT32_MAX ? UINT32_MAX : (uint32_t)config->clock_behind;
@@ -173,7 +174,8 @@ static truc_status create_core(struct broker *broker, const struct catalog_copy 
                                           .sequence = core_restore_sequence,
                                           .subscription = core_restore_subscription,
                                           .cursor = core_restore_cursor,
-                                          .lane = core_restore_lane};
+                                          .lane = core_restore_lane,
+                                          .recall = core_restore_recall};
         status = catalog_copy_visit(copy, &visitor);
     }
     if (status != TRUC_OK) {
@@ -197,6 +199,7 @@ static truc_status start_threads(struct broker *broker, char *why)
     broker->rules.record_bytes_max = (uint32_t)config->record_bytes_max;
     broker->rules.batch_bytes_max = (uint32_t)config->batch_bytes_max;
     memcpy(broker->rules.hash_secret, log_identity(broker->log)->hash_secret, HASH_SECRET_BYTES);
+    memcpy(broker->rules.log_id, log_identity(broker->log)->log_id, LOG_ID_BYTES);
     broker->verify_pool = verify_pool_create(&broker->rules, (unsigned)config->verify_threads);
     broker->log_thread = log_thread_create(broker->log, &broker->mailbox);
     broker->reader_pool = reader_pool_create(&readers);

@@ -4,7 +4,7 @@
 
 enum { CHUNK_BYTES = 256 * 1024 };
 
-enum row_kind { ROW_TOPIC = 1, ROW_PRODUCER, ROW_SEQUENCE, ROW_SUBSCRIPTION, ROW_CURSOR, ROW_LANE };
+enum row_kind { ROW_TOPIC = 1, ROW_PRODUCER, ROW_SEQUENCE, ROW_SUBSCRIPTION, ROW_CURSOR, ROW_LANE, ROW_RECALL };
 
 /* A row lies in a chunk as its head, its struct as far as it is used, and its texts; each aligned to 8. */
 struct row_head {
@@ -95,6 +95,11 @@ static truc_status keep_lane(void *copy, const struct lane_row *row)
     return keep(copy, ROW_LANE, row, sizeof *row, NULL, 0);
 }
 
+static truc_status keep_recall(void *copy, const struct recall_row *row)
+{
+    return keep(copy, ROW_RECALL, row, sizeof *row, &row->agency, 1);
+}
+
 struct catalog_visitor catalog_copy_visitor(struct catalog_copy *copy)
 {
     return (struct catalog_visitor){.context = copy,
@@ -103,7 +108,8 @@ struct catalog_visitor catalog_copy_visitor(struct catalog_copy *copy)
                                     .sequence = keep_sequence,
                                     .subscription = keep_subscription,
                                     .cursor = keep_cursor,
-                                    .lane = keep_lane};
+                                    .lane = keep_lane,
+                                    .recall = keep_recall};
 }
 
 /* A text of a row that lies at *at now. */
@@ -136,6 +142,7 @@ static truc_status visit_row(const struct catalog_visitor *visitor, const struct
     struct sequence_row sequence = {0};
     struct cursor_row cursor;
     struct lane_row lane;
+    struct recall_row recall;
     switch ((enum row_kind)head->kind) {
     case ROW_TOPIC:
         memcpy(&topic, row, sizeof topic);
@@ -157,6 +164,10 @@ static truc_status visit_row(const struct catalog_visitor *visitor, const struct
     case ROW_LANE:
         memcpy(&lane, row, sizeof lane);
         return visitor->lane(visitor->context, &lane);
+    case ROW_RECALL:
+        memcpy(&recall, row, sizeof recall);
+        find_text(&recall.agency, texts);
+        return visitor->recall(visitor->context, &recall);
     }
     return TRUC_INTERNAL;
 }

@@ -36,8 +36,15 @@ static struct sequence_row sequence_row(uint32_t i)
     return row;
 }
 
+static struct recall_row recall_row(uint32_t i)
+{
+    static const char agency[] = "H26.16.01.02";
+    return (struct recall_row){
+        .topic_id = i + 1, .offset = i * 3, .agency = bytes_of(agency, i % sizeof agency), .recall_position = i * 5};
+}
+
 struct check {
-    uint32_t topics, producers, sequences, refuse_at;
+    uint32_t topics, producers, sequences, recalls, refuse_at;
 };
 
 static truc_status check_topic(void *context, const struct topic_row *row)
@@ -74,13 +81,24 @@ static truc_status check_sequence(void *context, const struct sequence_row *row)
     return TRUC_OK;
 }
 
+static truc_status check_recall(void *context, const struct recall_row *row)
+{
+    struct check *check = context;
+    struct recall_row expected = recall_row(check->recalls++);
+    assert_true(bytes_equal(row->agency, expected.agency));
+    assert_int_equal(row->topic_id, expected.topic_id);
+    assert_int_equal(row->offset, expected.offset);
+    assert_int_equal(row->recall_position, expected.recall_position);
+    return TRUC_OK;
+}
+
 static void catalog_copy_returns_every_row(void **state)
 {
     struct catalog_copy copy = {0};
     struct catalog_visitor keep = catalog_copy_visitor(&copy);
     struct check check = {.refuse_at = UINT32_MAX};
     struct catalog_visitor visitor = {
-        .context = &check, .topic = check_topic, .producer = check_producer, .sequence = check_sequence};
+        .context = &check, .topic = check_topic, .producer = check_producer, .sequence = check_sequence, .recall = check_recall};
     char name[64];
     (void)state;
     for (uint32_t i = 0; i < ROWS; i++) {
@@ -95,10 +113,15 @@ static void catalog_copy_returns_every_row(void **state)
         struct sequence_row row = sequence_row(i);
         assert_int_equal(keep.sequence(keep.context, &row), TRUC_OK);
     }
+    for (uint32_t i = 0; i < ROWS; i++) {
+        struct recall_row row = recall_row(i);
+        assert_int_equal(keep.recall(keep.context, &row), TRUC_OK);
+    }
     assert_int_equal(catalog_copy_visit(&copy, &visitor), TRUC_OK);
     assert_int_equal(check.topics, ROWS);
     assert_int_equal(check.producers, ROWS);
     assert_int_equal(check.sequences, ROWS);
+    assert_int_equal(check.recalls, ROWS);
     check = (struct check){.refuse_at = 10};
     assert_int_equal(catalog_copy_visit(&copy, &visitor), TRUC_NO_MEMORY);
     assert_int_equal(check.topics, 11);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/main/batch_recalls.h"
 #include "proto/topic.h"
 #include "truc/v1/wire.pb-c.h"
 
@@ -15,6 +16,7 @@ struct publisher {
     struct digest_context *digests;
     uint8_t *raw, *directory;
     size_t raw_capacity, directory_capacity;
+    uint64_t recalls[RECALLS_PER_BATCH_MAX];
 };
 
 struct publisher *publisher_create(void)
@@ -167,6 +169,30 @@ static uint32_t largest_record(struct bytes directory)
     return largest;
 }
 
+/* Into publisher->recalls. */
+static truc_status find_recalls(struct publisher *publisher, const struct publish_rules *rules, struct bytes topic,
+                                struct bytes raw, struct bytes directory, uint32_t *ret_count, uint32_t *ret_bad,
+                                const char **ret_why)
+{
+    struct directory_view view;
+    *ret_count = 0;
+    truc_status status = directory_parse(directory, &view);
+    if (status != TRUC_OK || !batch_has_recalls(&view)) {
+        return status;
+    }
+    return batch_recalls(raw, &view, topic, rules->log_id, publisher->recalls, ret_count, ret_bad, ret_why);
+}
+
+static void keep_recalls(struct publish *publish, const uint64_t *recalls, uint32_t count)
+{
+    if (count > 0) {
+        uint64_t *kept = (uint64_t *)(void *)(publish->directory + publish->directory_size);
+        memcpy(kept, recalls, count * sizeof *kept);
+        publish->prepared.recalls = kept;
+        publish->prepared.recall_count = count;
+    }
+}
+
 static void finish(struct publish *publish, const struct publish_rules *rules, struct net_buffer *buffer, struct bytes directory)
 {
     publish->rules = rules;
@@ -185,7 +211,7 @@ static truc_status prepare(struct publisher *publisher, const struct publish_rul
                            struct net_buffer *buffer, struct publish **ret_publish, struct fault *fault)
 {
     struct bytes raw, directory;
-    uint32_t record_bytes_max = rules->record_bytes_max;
+    uint32_t recall_count, record_bytes_max = rules->record_bytes_max;
     const struct core_family *family = family_of(rules, batch->topic);
     enum evidence evidence = batch->evidence;
     if (family != NULL) {
@@ -200,10 +226,13 @@ static truc_status prepare(struct publisher *publisher, const struct publish_rul
     }
     status = directory_build(rules->hash_secret, raw, batch->record_count, record_bytes_max, batch_record_flags(batch),
                              &publisher->directory, &publisher->directory_capacity, &directory, &fault->record, &fault->rule);
+    if (status == TRUC_OK) {
+        status = find_recalls(publisher, rules, batch->topic, raw, directory, &recall_count, &fault->record, &fault->rule);
+    }
     if (status != TRUC_OK) {
         return status;
     }
-    struct publish *publish = malloc(sizeof *publish + directory.size);
+    struct publish *publish = malloc(sizeof *publish + directory.size + recall_count * sizeof *publisher->recalls);
     if (publish == NULL) {
         return TRUC_NO_MEMORY;
     }
@@ -216,6 +245,7 @@ static truc_status prepare(struct publisher *publisher, const struct publish_rul
         return status;
     }
     finish(publish, rules, buffer, directory);
+    keep_recalls(publish, publisher->recalls, recall_count);
     *ret_publish = publish;
     return TRUC_OK;
 }

@@ -1,8 +1,8 @@
 /* publish.h: a PUBLISH frame made ready for the core: split, parsed, unpacked, walked, digested. Layer: main; uses proto.
  *
  * A publisher is scratch for one thread at a time. A publish is one batch; those of one frame are linked by prepared.next. It owns
- * the received bytes (a reference to their buffer) and the directory; it is what core_prepared.owner points to, and is freed after
- * its commit or when the core refused it. */
+ * the received bytes (a reference to their buffer), the directory and, behind it, the offsets that are recalled; it is what
+ * core_prepared.owner points to, and is freed after its commit or when the core refused it. */
 #ifndef TRUC_MAIN_PUBLISH_H
 #define TRUC_MAIN_PUBLISH_H
 
@@ -18,6 +18,7 @@ struct publish_rules {
     size_t family_count;
     uint32_t record_bytes_max, batch_bytes_max;
     uint8_t hash_secret[HASH_SECRET_BYTES];
+    uint8_t log_id[LOG_ID_BYTES];
     atomic_ullong *directory_bytes; /* of all publishes alive */
     void (*freed)(void *context);   /* called after directory_bytes went down; any thread; may be NULL */
     void *freed_context;
@@ -28,7 +29,7 @@ struct publish {
     struct net_buffer *buffer;
     const struct publish_rules *rules;
     size_t directory_size;
-    uint8_t directory[];
+    _Alignas(8) uint8_t directory[];
 };
 
 struct publisher; /* reusable scratch: digest context, unpacked payload, directory */

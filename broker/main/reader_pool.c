@@ -264,6 +264,21 @@ static struct read_block *wait_for_block(struct reader_pool *pool, size_t capaci
     return block;
 }
 
+/* Makes a block the letter's, with what its entries are if that was asked for; the block is cut to its size, or given back. */
+static void post(struct reading *reading, struct letter *letter, struct read_block *block, size_t size, bool references)
+{
+    block = read_block_fit(block, size);
+    block->reading = reading;
+    letter->event.done.data = bytes_of(block->data, size);
+    letter->event.done.owner = block;
+    truc_status status = references ? reading_tell_refs(reading, letter) : TRUC_OK;
+    if (status != TRUC_OK) {
+        letter->event.done = (struct core_read_done){0};
+        read_block_give(block);
+        letter_blame(letter, status, "what was read could not be told entry by entry");
+    }
+}
+
 static void read_once(struct reader_pool *pool, struct reading *reading, struct letter *letter)
 {
     char why[LOG_WHY_BYTES] = "the broker is stopping";
@@ -293,10 +308,7 @@ static void read_once(struct reader_pool *pool, struct reading *reading, struct 
         letter_blame(letter, status, why);
     }
     if (block != NULL && status == TRUC_OK && read.size > 0) {
-        block = read_block_fit(block, read.size);
-        block->reading = reading;
-        letter->event.done.data = bytes_of(block->data, read.size);
-        letter->event.done.owner = block;
+        post(reading, letter, block, read.size, reading->spec.references);
     } else if (block != NULL) {
         read_block_give(block);
     }
@@ -325,10 +337,7 @@ static void fetch_once(struct reader_pool *pool, struct reading *reading, struct
         letter_blame(letter, status, why);
     }
     if (block != NULL && fetch.size > 0) {
-        block = read_block_fit(block, fetch.size);
-        block->reading = reading;
-        letter->event.done.data = bytes_of(block->data, fetch.size);
-        letter->event.done.owner = block;
+        post(reading, letter, block, fetch.size, true);
     } else if (block != NULL) {
         read_block_give(block);
     }

@@ -348,6 +348,73 @@ static void closing_while_asked_frees_everything(void **state)
     stop(&fixture);
 }
 
+/* What is told of the entries is what they are, and they lie one after the other. */
+static void check_refs(const struct core_read_done *done, uint64_t first_position, size_t count)
+{
+    size_t size = 0;
+    assert_int_equal(done->ref_count, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct core_entry_ref *ref = &done->refs[i];
+        assert_int_equal(ref->position, first_position + i);
+        assert_int_equal(ref->base_offset, (first_position + i) * RECORDS);
+        assert_int_equal(ref->topic_id, 1);
+        assert_int_equal(ref->record_count, RECORDS);
+        size += ref->size;
+    }
+    assert_int_equal(size, done->data.size);
+}
+
+static void references_are_told_to_who_asked(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    start(&fixture, 16 << 20);
+    struct core_read_spec spec = spec_of(&fixture, "a.b");
+    (void)open_reading(&fixture, 1, &spec);
+    ask(&fixture, 1, 0, ENTRIES, BLOCK_BYTES);
+    struct core_event event = next_event(&fixture, CORE_READ_DONE);
+    assert_int_equal(event.done.ref_count, 0);
+    reader_pool_give(event.done.owner);
+    spec.references = true;
+    (void)open_reading(&fixture, 2, &spec);
+    ask(&fixture, 2, 0, ENTRIES, BLOCK_BYTES);
+    event = next_event(&fixture, CORE_READ_DONE);
+    assert_int_equal(event.done.entry_count, ENTRIES);
+    check_refs(&event.done, 0, ENTRIES);
+    reader_pool_give(event.done.owner);
+    ask(&fixture, 2, 3, 5, BLOCK_BYTES);
+    event = next_event(&fixture, CORE_READ_DONE);
+    check_refs(&event.done, 3, 2);
+    reader_pool_give(event.done.owner);
+    ask(&fixture, 2, ENTRIES, ENTRIES, BLOCK_BYTES);
+    event = next_event(&fixture, CORE_READ_DONE);
+    assert_true(event.done.ref_count == 0 && event.done.data.size == 0);
+    reader_pool_close(fixture.pool, 1);
+    reader_pool_close(fixture.pool, 2);
+    stop(&fixture);
+}
+
+static void fetch_tells_references_of_what_is_cut(void **state)
+{
+    struct fixture fixture;
+    struct place places[2 + RECORDS] = {{7, 1}, {7, 4}};
+    struct core_effect effect = {.kind = EFFECT_FETCH_OPEN, .reader = 1};
+    (void)state;
+    start(&fixture, 16 << 20);
+    assert_true(reader_pool_prepare(fixture.pool, &effect));
+    for (uint32_t i = 0; i < RECORDS; i++) {
+        places[2 + i] = (struct place){8, i}; /* all of it: whole */
+    }
+    effect = (struct core_effect){.kind = EFFECT_FETCH, .reader = 1, .places = places, .place_count = 2 + RECORDS};
+    reader_pool_read(fixture.pool, &effect);
+    struct core_event event = next_event(&fixture, CORE_FETCHED);
+    assert_int_equal(event.done.entry_count, 2 + RECORDS);
+    check_refs(&event.done, 7, 2);
+    reader_pool_give(event.done.owner);
+    reader_pool_close(fixture.pool, 1);
+    stop(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +423,8 @@ int main(void)
         cmocka_unit_test(entry_larger_than_asked_is_read_when_more_is_asked),
         cmocka_unit_test(memory_used_up_calls_starved_and_goes_on),
         cmocka_unit_test(closing_while_asked_frees_everything),
+        cmocka_unit_test(references_are_told_to_who_asked),
+        cmocka_unit_test(fetch_tells_references_of_what_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/entry.h"
 #include "proto/topic.h"
 
 static struct bytes keep(uint8_t **at, struct bytes text)
@@ -45,6 +46,8 @@ void reading_destroy(struct reading *reading)
     free(reading->found);
     free(reading->records[0]);
     free(reading->records[1]);
+    free(reading->refs[0]);
+    free(reading->refs[1]);
     free(reading->keys);
     free(reading->places);
     free(reading);
@@ -102,6 +105,51 @@ void reading_scan(struct reading *reading, struct letter *letter)
     }
     letter->event.scanned = (struct core_scanned){
         .records = records, .count = scan.count, .next = scan.next, .damaged = scan.damaged, .damaged_at = scan.damaged_at};
+}
+
+static bool reserve_ref(struct reading *reading, unsigned turn, size_t count)
+{
+    if (count < reading->ref_capacity[turn]) {
+        return true;
+    }
+    size_t capacity = count * 2 + 16;
+    struct core_entry_ref *grown = realloc(reading->refs[turn], capacity * sizeof *grown);
+    if (grown == NULL) {
+        return false;
+    }
+    reading->refs[turn] = grown;
+    reading->ref_capacity[turn] = capacity;
+    return true;
+}
+
+truc_status reading_tell_refs(struct reading *reading, struct letter *letter)
+{
+    struct reader data = reader_over(letter->event.done.data);
+    const uint8_t *begin = data.at;
+    unsigned turn = reading->turn;
+    struct entry_view entry;
+    struct leaf leaf;
+    size_t count = 0;
+    truc_status status = TRUC_OK;
+    for (; entry_served_peek(&data, &entry, &status); begin = data.at) {
+        status = leaf_parse(entry.leaf, &leaf);
+        if (status == TRUC_OK && !reserve_ref(reading, turn, count)) {
+            status = TRUC_NO_MEMORY;
+        }
+        if (status != TRUC_OK) {
+            break;
+        }
+        reading->refs[turn][count++] = (struct core_entry_ref){.position = leaf.position,
+                                                               .base_offset = leaf.base_offset,
+                                                               .topic_id = entry.fields.topic_id,
+                                                               .record_count = leaf.record_count,
+                                                               .size = (uint32_t)(data.at - begin)};
+    }
+    if (status == TRUC_OK) {
+        letter->event.done.refs = reading->refs[turn];
+        letter->event.done.ref_count = count;
+    }
+    return status;
 }
 
 struct bound { /* one end of a range, as asked for */

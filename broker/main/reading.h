@@ -34,9 +34,11 @@ struct reading {
     struct log_fetcher *log_fetcher;
     struct log_scan_record *found;   /* SCAN_RECORDS_MAX, what a scan finds */
     struct share_record *records[2]; /* of each letter, as many */
-    uint64_t *keys;                  /* SEARCH_KEYS_MAX; of a scan */
-    struct place *places;            /* GRANT_RECORDS_MAX; of a fetch; all owned */
-    struct core_read_spec spec;      /* its texts are in texts */
+    struct core_entry_ref *refs[2];  /* of each letter, ref_capacity: what entries its data are */
+    size_t ref_capacity[2];
+    uint64_t *keys;             /* SEARCH_KEYS_MAX; of a scan */
+    struct place *places;       /* GRANT_RECORDS_MAX; of a fetch; all owned */
+    struct core_read_spec spec; /* its texts are in texts */
     uint8_t texts[];
 };
 
@@ -48,6 +50,9 @@ bool reading_prepare(struct reading *reading, struct log *log, bool scans);
 
 /* Answers a scan, into a CORE_SCANNED. */
 void reading_scan(struct reading *reading, struct letter *letter);
+
+/* Tells what the entries of a letter's data are. TRUC_NO_MEMORY, TRUC_DAMAGED; the letter is then as it was. */
+truc_status reading_tell_refs(struct reading *reading, struct letter *letter);
 
 /* What the bounds mean, into a CORE_READ_RESOLVED. */
 void reading_resolve(struct reading *reading, struct log *log, struct letter *letter);

@@ -51,17 +51,25 @@ struct recipe {
     size_t data_size;
     enum codec codec;
     bool spoilt;
+    uint32_t recalls; /* the last so many records recall offsets 0, 7, 14, .. */
+    const char *relation;
 };
 
 /* A batch in a buffer of its own; *ret_payload is where it lies. */
 static struct net_buffer *make_batch(struct fixture *fixture, const struct recipe *recipe, struct bytes *ret_payload)
 {
     static const uint8_t seed[SALT_SEED_BYTES] = {9};
-    size_t raw_max = recipe->records * (recipe->data_size + 64), stored_size = 0;
+    size_t raw_max = recipe->records * (recipe->data_size + 128), stored_size = 0;
     uint8_t *raw = malloc(raw_max), *data = calloc(1, recipe->data_size + 1), *at = raw;
     for (uint32_t i = 0; i < recipe->records; i++) {
         struct record_view record = {
             .id = bytes_of("x", 1), .key = bytes_of(i % 2 == 0 ? "a" : "b", 1), .data = bytes_of(data, recipe->data_size)};
+        uint32_t others = recipe->records - recipe->recalls;
+        if (i >= others) {
+            record.type = bytes_of_text(RECALL_TYPE);
+            record.has_relation = true;
+            record.relation = (struct record_relation){.offset = (i - others) * 7, .relation = bytes_of_text(recipe->relation)};
+        }
         at = varint_put(at, record_encoded_size(&record, NULL, 0));
         at = record_encode(&record, NULL, 0, at);
     }
@@ -253,12 +261,55 @@ static void family_decides_evidence_and_largest_record(void **state)
     stop(&fixture);
 }
 
+static void recalls_of_a_batch_are_told_to_the_core(void **state)
+{
+    struct fixture fixture;
+    struct publisher *publisher = publisher_create();
+    struct bytes payload;
+    struct recipe recipe = {.records = 300, .data_size = 10, .codec = CODEC_ZSTD, .recalls = 256, .relation = "recall"};
+    struct publish *publish;
+    char why[PUBLISH_WHY_BYTES];
+    (void)state;
+    start(&fixture, 1);
+    struct net_buffer *buffer = make_batch(&fixture, &recipe, &payload);
+    struct frame frame = {.kind = FRAME_PUBLISH, .header = bytes_of("", 0), .payload = payload};
+    assert_int_equal(publish_prepare(publisher, &fixture.rules, &frame, buffer, &publish, why), TRUC_OK);
+    assert_int_equal(publish->prepared.recall_count, 256);
+    for (uint32_t i = 0; i < 256; i++) {
+        assert_int_equal(publish->prepared.recalls[i], i * 7);
+    }
+    publish_free(publish);
+    net_buffer_unref(buffer);
+    recipe.recalls = 257;
+    buffer = make_batch(&fixture, &recipe, &payload);
+    frame.payload = payload;
+    assert_int_equal(publish_prepare(publisher, &fixture.rules, &frame, buffer, &publish, why), TRUC_BAD_BATCH);
+    assert_non_null(strstr(why, "256 recalls"));
+    net_buffer_unref(buffer);
+    recipe.recalls = 2;
+    recipe.relation = "answer";
+    buffer = make_batch(&fixture, &recipe, &payload);
+    frame.payload = payload;
+    assert_int_equal(publish_prepare(publisher, &fixture.rules, &frame, buffer, &publish, why), TRUC_BAD_RECORD);
+    assert_ptr_equal(strstr(why, "record 298: relates_to.relation"), why);
+    net_buffer_unref(buffer);
+    recipe.recalls = 0;
+    buffer = make_batch(&fixture, &recipe, &payload);
+    frame.payload = payload;
+    assert_int_equal(publish_prepare(publisher, &fixture.rules, &frame, buffer, &publish, why), TRUC_OK);
+    assert_int_equal(publish->prepared.recall_count, 0);
+    publish_free(publish);
+    net_buffer_unref(buffer);
+    publisher_destroy(publisher);
+    stop(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(publishes_leave_in_the_order_they_came),     cmocka_unit_test(small_publish_is_ready_at_once),
         cmocka_unit_test(directories_of_small_batches_stay_bounded),  cmocka_unit_test(stopping_frees_what_nobody_took),
-        cmocka_unit_test(family_decides_evidence_and_largest_record),
+        cmocka_unit_test(family_decides_evidence_and_largest_record), cmocka_unit_test(recalls_of_a_batch_are_told_to_the_core),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,9 +18,12 @@ HELLO, HELLO_OK, LOGIN, LOGIN_OK, ERROR, GOAWAY, PING, PONG = range(1, 9)
 PRODUCER_OPEN, PRODUCER_OK, PUBLISH, PUBLISH_OK = range(16, 20)
 READ, READ_OK, READ_DATA, READ_END, CREDIT, CANCEL = range(32, 38)
 TOPICS, TOPICS_OK, LOG_INFO, LOG_INFO_OK = range(48, 52)
+SUBSCRIPTION_CREATE, SUBSCRIPTION_CHANGE, SUBSCRIPTION_OK, SUBSCRIPTIONS, SUBSCRIPTIONS_OK = range(64, 69)
+SUBSCRIBE, SUBSCRIBE_OK, DELIVER, SETTLE, SETTLE_OK = range(69, 74)
 
 CODEC_NONE, CODEC_LZ4, CODEC_ZSTD = range(3)
 EVIDENCE_RECORD, EVIDENCE_BATCH = 1, 2
+ORDERED, SHARED = 1, 2
 
 # proto/status.def: the ones that tests name
 OK = 0
@@ -121,9 +124,13 @@ def first(fields, number, default=0):
 # --- records, batches, entries ------------------------------------------------------------------------------------------
 
 
-def record(data, key="", kind="", record_id=None, time_ns=0):
+def record(data, key="", kind="", record_id=None, time_ns=0, relates_to=b""):
     return (field_bytes(1, record_id if record_id is not None else os.urandom(16)) + field_bytes(2, kind) + field_bytes(3, key)
-            + field_fixed64(4, time_ns) + field_bytes(8, data))
+            + field_fixed64(4, time_ns) + field_bytes(8, data) + field_bytes(10, relates_to))
+
+
+def relation(offset, name, topic="", log_id=b""):
+    return field_bytes(1, log_id) + field_bytes(2, topic) + field_uint(3, offset) + field_bytes(5, name)
 
 
 def payload_of(records):
@@ -336,6 +343,19 @@ class Client:
     def _bound(position):
         inside = varint(1 << 3) + varint(position)  # a member of a oneof is encoded even when 0
         return varint(len(inside)) + inside
+
+    def create_subscription(self, name, pattern, mode, from_position=0):
+        start = varint(4 << 3 | 2) + self._bound(from_position)
+        self.ask(SUBSCRIPTION_CREATE, field_bytes(1, name) + field_bytes(2, pattern) + field_uint(3, mode) + start)
+
+    def subscribe(self, name, credit):
+        """Takes part in a subscription and returns the request id; its frames come through answer()."""
+        request_id = self.request_id()
+        self.send(frame(SUBSCRIBE, request_id, field_bytes(1, name) + field_uint(2, credit)))
+        got = self.answer(request_id)
+        if got.kind != SUBSCRIBE_OK:
+            raise ValueError("SUBSCRIBE was answered with kind %d" % got.kind)
+        return request_id
 
     def credit(self, request_id, size):
         self.send(frame(CREDIT, request_id, field_uint(1, size)))

@@ -174,17 +174,23 @@ def record_meanings():
         "relates_to": {"log_id": LOG_ID, "topic": TOPIC, "offset": "300", "id": "78", "relation": "corrects"},
         "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "expires_at_ns": "1622880000000000000"}
     vietnamese = {"id": "7879", "key": "Đống Đa-ỹ", "type": "hồ sơ", "time_ns": "-1", "data": noise("data", 200).hex()}
-    return smallest, event, full, vietnamese
+    recall = {
+        "id": noise("recall id", 16).hex(), "type": "truc.recall.v1", "key": noise("record id", 16).hex(),
+        "time_ns": "1591344600000000000",
+        "relates_to": {"topic": TOPIC, "offset": "300", "id": noise("record id", 16).hex(), "relation": "recall"},
+        "data": field(1, b"sent twice").hex()}
+    return smallest, event, full, vietnamese, recall
 
 
 def records(make):
-    smallest, event, full, vietnamese = record_meanings()
+    smallest, event, full, vietnamese, recall = record_meanings()
     event_bytes = field(1, b"x")
     return make.write("records", "Records: the protobuf message truc.v1.Record (docs/format.md, Record).", [
         vector("smallest record", "record", smallest),
         vector("dossier event", "record", event),
         vector("every field", "record", full),
         vector("before 1970, beyond ASCII, two bytes of length", "record", vietnamese),
+        vector("a recall", "record", recall),
         refused("no id", "record", field(3, b"k"), "BAD_RECORD", "id: 1 to 64 bytes"),
         refused("empty", "record", b"", "BAD_RECORD", "id: 1 to 64 bytes"),
         refused("id of 65 bytes", "record", field(1, bytes(65)), "BAD_RECORD", "id: 1 to 64 bytes"),
@@ -323,6 +329,9 @@ def directories(make, by_name):
         vector("four different records", "directory", {"hash_secret": SECRET, "records": [by_name[n] for n in names]}),
         vector("one delayed record", "directory",
                {"hash_secret": SECRET, "flags": 8, "records": [by_name["dossier event"]]}),
+        vector("a recall", "directory", {"hash_secret": SECRET, "records": [by_name["a recall"]]}),
+        vector("a recall beside others", "directory", {"hash_secret": SECRET, "records": [by_name[n] for n in [
+            "dossier event", "a recall", "every field"]]}),
         refused("version 2", "directory", b"\x02" + parts[1:], "BAD_BATCH", "this is version 1"),
         refused("a seventh column", "directory", parts[:2] + b"\x40" + parts[3:], "BAD_BATCH", "there are six columns"),
         refused("no records", "directory", parts[:4] + bytes(4) + parts[8:], "BAD_BATCH", "1 to 65535 records"),

@@ -11,9 +11,9 @@
 enum { SEAL_BYTES = 8, READERS_MAX = 256, FORMAT_VERSION = 1, MARK_BYTES = 4 + LOG_ID_BYTES + 8 * 8 + DIGEST_BYTES };
 #define MAP_BYTES ((size_t)1 << 38) /* of address space only: the file has the size that it needs */
 
-static const char *const table_names[TABLE_COUNT] = {"meta",          "segments",  "topics",   "producers", "sequences",
-                                                     "subscriptions", "cursors",   "lanes",    "runs",      "postings0",
-                                                     "postings1",     "postings2", "postings3"};
+static const char *const table_names[TABLE_COUNT] = {"meta",          "segments",  "topics",    "producers", "sequences",
+                                                     "subscriptions", "cursors",   "lanes",     "recalls",   "runs",
+                                                     "postings0",     "postings1", "postings2", "postings3"};
 
 static int open_tables(struct derived *derived)
 {

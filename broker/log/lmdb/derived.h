@@ -13,7 +13,7 @@
 
 #include "broker/log/lmdb/files.h"
 
-enum { DERIVED_TIERS = 4, DERIVED_KEY_BYTES_MAX = 32, DERIVED_VALUE_BYTES_MAX = 1960 };
+enum { DERIVED_TIERS = 4, DERIVED_KEY_BYTES_MAX = 48, DERIVED_VALUE_BYTES_MAX = 1960 };
 
 enum derived_table {
     TABLE_META,
@@ -24,6 +24,7 @@ enum derived_table {
     TABLE_SUBSCRIPTIONS,
     TABLE_CURSORS,
     TABLE_LANES,
+    TABLE_RECALLS,
     TABLE_RUNS,
     TABLE_POSTINGS, /* .. one per tier */
     TABLE_COUNT = TABLE_POSTINGS + DERIVED_TIERS
@@ -98,9 +99,10 @@ truc_status derived_end_subscription(struct derived *derived, MDB_txn *txn, uint
 truc_status derived_put_cursor(struct derived *derived, MDB_txn *txn, const struct cursor_row *row, char *why);
 struct derived_key derived_lane_key(const struct lane_row *row); /* subscription, key, and where that is 0 the place */
 truc_status derived_put_lane(struct derived *derived, MDB_txn *txn, const struct lane_row *row, char *why);
+truc_status derived_put_recall(struct derived *derived, MDB_txn *txn, const struct recall_row *row, char *why);
 truc_status derived_put_segment(struct derived *derived, MDB_txn *txn, uint64_t first_block, uint64_t first_position, char *why);
 
-/* Visits every topic, then producer, sequence, subscription, cursor, lane; also each segment. Any function may be NULL. */
+/* Visits every topic, then producer, sequence, subscription, cursor, lane, recall; also each segment. Any function may be NULL. */
 struct derived_visitor {
     struct catalog_visitor catalog;
     void (*segment)(void *context, uint64_t first_block, uint64_t first_position);

@@ -92,9 +92,10 @@ static truc_status take_delta(struct harvest *harvest, const struct delta *delta
     case DELTA_CURSOR:
     case DELTA_LANE:
         return last_words_take(&harvest->words, delta);
+    case DELTA_RECALL:
+        return derived_put_recall(harvest->derived, harvest->txn, &delta->recall, why);
     case DELTA_LOG:
     case DELTA_CLOCK:
-    case DELTA_RECALL:
         break;
     }
     return TRUC_OK;

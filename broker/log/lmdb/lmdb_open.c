@@ -203,6 +203,12 @@ static truc_status restore_lane(void *context, const struct lane_row *row)
     return visitor != NULL && visitor->lane != NULL ? visitor->lane(visitor->context, row) : TRUC_OK;
 }
 
+static truc_status restore_recall(void *context, const struct recall_row *row)
+{
+    const struct catalog_visitor *visitor = ((struct restore *)context)->visitor;
+    return visitor != NULL && visitor->recall != NULL ? visitor->recall(visitor->context, row) : TRUC_OK;
+}
+
 static void restore_segment(void *context, uint64_t first_block, uint64_t first_position)
 {
     segments_set_position(&((struct restore *)context)->log->segments, first_block, first_position);
@@ -221,7 +227,7 @@ static truc_status restore(struct lmdb_log *log, const struct catalog_visitor *v
     log->base.bytes = mark.bytes;
     struct restore restore = {.log = log, .visitor = visitor};
     struct derived_visitor rows = {.catalog = {&restore, restore_topic, restore_producer, restore_sequence, restore_subscription,
-                                               restore_cursor, restore_lane},
+                                               restore_cursor, restore_lane, restore_recall},
                                    .segment = restore_segment,
                                    .segment_context = &restore};
     return derived_visit(indexer_derived(log->indexer), &rows, why);

@@ -178,7 +178,7 @@ truc_status derived_put_sequence(struct derived *derived, MDB_txn *txn, const st
     return derived_put(derived, txn, TABLE_SEQUENCES, &key, bytes_of(value, (size_t)(p - value)), false, why);
 }
 
-/* --- subscriptions: a row is the delta that says it, and so is checked like one ------------------------------------------ */
+/* --- subscriptions and recalls: a row is the delta that says it, and so is checked like one ------------------------------- */
 
 static truc_status put_delta(struct derived *derived, MDB_txn *txn, enum derived_table table, const struct derived_key *key,
                              const struct delta *delta, char *why)
@@ -245,6 +245,24 @@ truc_status derived_put_lane(struct derived *derived, MDB_txn *txn, const struct
     return put_delta(derived, txn, TABLE_LANES, &key, &delta, why);
 }
 
+static struct derived_key recall_key(const struct recall_row *row)
+{
+    struct derived_key key = {.size = 0};
+    _Static_assert(4 + 8 + AGENCY_BYTES_MAX <= DERIVED_KEY_BYTES_MAX, "a recall's key fits");
+    key_add_u32(&key, row->topic_id);
+    key_add_u64(&key, row->offset);
+    memcpy(key.bytes + key.size, row->agency.data, row->agency.size);
+    key.size += row->agency.size;
+    return key;
+}
+
+truc_status derived_put_recall(struct derived *derived, MDB_txn *txn, const struct recall_row *row, char *why)
+{
+    struct derived_key key = recall_key(row);
+    struct delta delta = {.kind = DELTA_RECALL, .recall = *row};
+    return put_delta(derived, txn, TABLE_RECALLS, &key, &delta, why);
+}
+
 /* --- visiting ------------------------------------------------------------------------------------------------------------- */
 
 truc_status derived_put_segment(struct derived *derived, MDB_txn *txn, uint64_t first_block, uint64_t first_position, char *why)
@@ -309,6 +327,18 @@ static truc_status visit_lane(const struct derived_visitor *visitor, struct byte
     return status;
 }
 
+static truc_status visit_recall(const struct derived_visitor *visitor, struct bytes key, struct bytes value)
+{
+    struct delta delta;
+    truc_status status = decode_delta(value, DELTA_RECALL, &delta);
+    if (status == TRUC_OK) {
+        struct derived_key expected = recall_key(&delta.recall);
+        bool its = bytes_equal(key, bytes_of(expected.bytes, expected.size));
+        status = its ? visitor->catalog.recall(visitor->catalog.context, &delta.recall) : TRUC_DAMAGED;
+    }
+    return status;
+}
+
 static truc_status visit_segment(const struct derived_visitor *visitor, struct bytes key, struct bytes value)
 {
     if (key.size != 8 || value.size != 8) {
@@ -349,7 +379,7 @@ static truc_status visit_table(struct derived *derived, MDB_txn *txn, enum deriv
 truc_status derived_check(struct derived *derived, char *why)
 {
     static const enum derived_table tables[] = {TABLE_META,          TABLE_SEGMENTS, TABLE_TOPICS, TABLE_PRODUCERS, TABLE_SEQUENCES,
-                                                TABLE_SUBSCRIPTIONS, TABLE_CURSORS,  TABLE_LANES,  TABLE_RUNS};
+                                                TABLE_SUBSCRIPTIONS, TABLE_CURSORS,  TABLE_LANES,  TABLE_RECALLS,   TABLE_RUNS};
     MDB_txn *txn;
     truc_status status = derived_begin(derived, false, &txn, why);
     if (status != TRUC_OK) {
@@ -382,6 +412,7 @@ truc_status derived_visit(struct derived *derived, const struct derived_visitor 
         {TABLE_SUBSCRIPTIONS, visit_subscription, catalog->subscription != NULL},
         {TABLE_CURSORS, visit_cursor, catalog->cursor != NULL},
         {TABLE_LANES, visit_lane, catalog->lane != NULL},
+        {TABLE_RECALLS, visit_recall, catalog->recall != NULL},
     };
     MDB_txn *txn;
     truc_status status = derived_begin(derived, false, &txn, why);
