@@ -40,6 +40,9 @@ struct batch_view {
     uint32_t epoch;
     uint64_t first_sequence;
     uint32_t record_count;
+    int64_t deliver_at_ns; /* 0: at once */
+    bool conditional;      /* only if its first record gets expected_offset */
+    uint64_t expected_offset;
 };
 
 /* Parses prefix and header and checks them against limits.h; the payload is not looked at. Topic and source are checked.
@@ -59,6 +62,9 @@ struct batch_header_fields {
     uint32_t epoch;
     uint64_t first_sequence;
     uint32_t record_count;
+    int64_t deliver_at_ns; /* 0: at once */
+    bool conditional;      /* only if its first record gets expected_offset */
+    uint64_t expected_offset;
 };
 size_t batch_header_size(const struct batch_header_fields *fields);
 /* Writes prefix and immutable header (BATCH_PREFIX_BYTES + batch_header_size bytes) before a payload of stored_size bytes. */

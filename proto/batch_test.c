@@ -198,13 +198,6 @@ static void parse_reserved_fields_are_unsupported(void **state)
     header.represented = "H26";
     assert_status(parse(around(&header, out), &why), TRUC_UNSUPPORTED);
     header = sample_message();
-    header.deliver_at_ns = 1;
-    assert_status(parse(around(&header, out), &why), TRUC_UNSUPPORTED);
-    header = sample_message();
-    header.expected_case = TRUC__V1__BATCH_HEADER__EXPECTED_EXPECTED_OFFSET;
-    header.expected_offset = 0;
-    assert_status(parse(around(&header, out), &why), TRUC_UNSUPPORTED);
-    header = sample_message();
     header.key_id = some;
     assert_status(parse(around(&header, out), &why), TRUC_UNSUPPORTED);
     header = sample_message();
@@ -218,6 +211,34 @@ static void parse_reserved_fields_are_unsupported(void **state)
     header.objects = objects;
     assert_status(parse(around(&header, out), &why), TRUC_UNSUPPORTED);
     assert_string_equal(why, "objects: reserved");
+}
+
+/* How a batch is published comes back as written, and is what protobuf-c writes. */
+static void parse_way_of_publishing_comes_back(void **state)
+{
+    static const uint64_t offsets[] = {0, 300, UINT64_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof offsets / sizeof offsets[0]; i++) {
+        struct batch_header_fields fields = sample_fields();
+        Truc__V1__BatchHeader header = sample_message();
+        uint8_t by_hand[512], by_protobuf[4096];
+        struct batch_view view;
+        struct bytes encoded;
+
+        fields.deliver_at_ns = header.deliver_at_ns = i == 0 ? 0 : INT64_MAX - 1;
+        fields.conditional = true;
+        fields.expected_offset = header.expected_offset = offsets[i];
+        header.expected_case = TRUC__V1__BATCH_HEADER__EXPECTED_EXPECTED_OFFSET;
+        batch_head_write(by_hand, &fields, CODEC_NONE, sizeof three_records, sizeof three_records, seed);
+        encoded = around(&header, by_protobuf);
+        assert_int_equal(encoded.size, BATCH_PREFIX_BYTES + batch_header_size(&fields) + sizeof three_records);
+        assert_memory_equal(by_hand + BATCH_PREFIX_BYTES, by_protobuf + BATCH_PREFIX_BYTES, batch_header_size(&fields));
+        assert_status(batch_parse(encoded, &view, NULL), TRUC_OK);
+        assert_int_equal(view.deliver_at_ns, fields.deliver_at_ns);
+        assert_true(view.conditional);
+        assert_true(view.expected_offset == offsets[i]);
+    }
 }
 
 /* Appends bytes to the sample's immutable header. */
@@ -241,13 +262,15 @@ static void parse_header_oddities(void **state)
     assert_status(parse_with_header_tail("a2 06 02 61 62 a2 06 00", &why), TRUC_OK); /* unknown bytes, twice */
     assert_status(parse_with_header_tail("a5 06 01 02 03 04", &why), TRUC_OK);       /* unknown fixed32 */
     assert_status(parse_with_header_tail("a1 06 01 02 03 04 05 06 07 08", &why), TRUC_OK);
-    assert_status(parse_with_header_tail("22 00", &why), TRUC_OK);              /* represented, empty: absent */
-    assert_status(parse_with_header_tail("48 03", &why), TRUC_BAD_BATCH);       /* record_count again */
-    assert_status(parse_with_header_tail("22 01", &why), TRUC_BAD_BATCH);       /* cut short */
-    assert_status(parse_with_header_tail("50 01", &why), TRUC_BAD_BATCH);       /* deliver_at as varint */
-    assert_status(parse_with_header_tail("03 04", &why), TRUC_BAD_BATCH);       /* field 0 */
-    assert_status(parse_with_header_tail("a3 06 a4 06", &why), TRUC_BAD_BATCH); /* a group */
-    assert_status(parse_with_header_tail("80", &why), TRUC_BAD_BATCH);          /* half a tag */
+    assert_status(parse_with_header_tail("22 00", &why), TRUC_OK);                             /* represented, empty: absent */
+    assert_status(parse_with_header_tail("48 03", &why), TRUC_BAD_BATCH);                      /* record_count again */
+    assert_status(parse_with_header_tail("22 01", &why), TRUC_BAD_BATCH);                      /* cut short */
+    assert_status(parse_with_header_tail("50 01", &why), TRUC_BAD_BATCH);                      /* deliver_at as varint */
+    assert_status(parse_with_header_tail("51 00 00 00 00 00 00 00 80", &why), TRUC_BAD_BATCH); /* deliver_at before 1970 */
+    assert_status(parse_with_header_tail("51 00 00 00", &why), TRUC_BAD_BATCH);                /* cut short */
+    assert_status(parse_with_header_tail("03 04", &why), TRUC_BAD_BATCH);                      /* field 0 */
+    assert_status(parse_with_header_tail("a3 06 a4 06", &why), TRUC_BAD_BATCH);                /* a group */
+    assert_status(parse_with_header_tail("80", &why), TRUC_BAD_BATCH);                         /* half a tag */
     assert_status(parse_with_header_tail("80 80 80 80 80 20 00", &why), TRUC_BAD_BATCH);
 }
 
@@ -302,6 +325,7 @@ int main(void)
         cmocka_unit_test(parse_bomb_is_refused_by_its_ratio),
         cmocka_unit_test(parse_wrong_header_fields_are_refused),
         cmocka_unit_test(parse_reserved_fields_are_unsupported),
+        cmocka_unit_test(parse_way_of_publishing_comes_back),
         cmocka_unit_test(parse_header_oddities),
         cmocka_unit_test(raw_unpacks_into_the_callers_scratch),
         cmocka_unit_test(root_depends_on_the_evidence_level_and_not_on_the_codec),
