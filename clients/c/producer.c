@@ -411,22 +411,26 @@ static void unlink_age(struct truc_producer *producer, struct send_batch *batch)
 
 void producer_delivery(const struct send_batch *batch, uint32_t index, truc_delivery *ret_delivery)
 {
+    const struct batch_place *place = &batch->place;
     bool placed = batch->status == TRUC_OK;
 
     *ret_delivery = (truc_delivery){
         .size = sizeof *ret_delivery,
         .status = batch->status,
         .topic = batch->lane->name,
-        .position = placed ? batch->position : UINT64_MAX,
-        .offset = placed ? batch->base_offset + index : UINT64_MAX,
+        .position = placed ? place->position : UINT64_MAX,
+        .offset = placed                            ? place->base_offset + index
+                  : batch->status == TRUC_CONFLICT ? place->base_offset
+                                                    : UINT64_MAX,
         .index = placed ? index : 0,
-        .duplicate = batch->duplicate,
-        .created = batch->created,
+        .duplicate = place->duplicate,
+        .created = place->created,
         .sequence = batch->first_sequence + index,
         .opaque = batch->opaques[index],
         .why = placed               ? ""
                : batch->why != NULL ? batch->why
                                     : truc_status_text(batch->status),
+        .subscriptions = place->subscriptions,
     };
 }
 
