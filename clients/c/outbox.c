@@ -221,8 +221,8 @@ truc_status outbox_open(const char *directory, const struct outbox_identity *ide
                         struct outbox **ret_outbox, char *why, size_t why_size)
 {
     struct outbox *outbox = calloc(1, sizeof *outbox);
-    size_t largest =
-        identity->record_bytes_max + TOPIC_BYTES_MAX + OUTBOX_ITEM_BYTES + OUTBOX_HOW_BYTES + OUTBOX_HEADER_BYTES + MARK_RESERVE_BYTES + 4096;
+    size_t largest = identity->record_bytes_max + TOPIC_BYTES_MAX + OUTBOX_ITEM_BYTES + OUTBOX_HOW_BYTES + OUTBOX_HEADER_BYTES +
+                     MARK_RESERVE_BYTES + 4096;
     truc_status status;
 
     if (outbox == NULL)
@@ -403,10 +403,8 @@ static bool append_mark(struct outbox *outbox, const struct outbox_item *item)
 void outbox_acked(struct outbox *outbox, const char *topic, size_t topic_size, uint64_t next_sequence)
 {
     uint8_t body[8];
-    struct outbox_item item = {.kind = OUTBOX_ACKED,
-                               .sequence = next_sequence,
-                               .topic = bytes_of(topic, topic_size),
-                               .body = bytes_of(body, sizeof body)};
+    struct outbox_item item = {
+        .kind = OUTBOX_ACKED, .sequence = next_sequence, .topic = bytes_of(topic, topic_size), .body = bytes_of(body, sizeof body)};
 
     store_u64(body, outbox->synced);
     /* Without it the broker's own word serves after a crash. */
@@ -419,10 +417,8 @@ void outbox_acked(struct outbox *outbox, const char *topic, size_t topic_size, u
 void outbox_refused(struct outbox *outbox, const char *topic, size_t topic_size, uint64_t sequence, uint32_t count)
 {
     uint8_t body[4];
-    struct outbox_item item = {.kind = OUTBOX_REFUSED,
-                               .sequence = sequence,
-                               .topic = bytes_of(topic, topic_size),
-                               .body = bytes_of(body, sizeof body)};
+    struct outbox_item item = {
+        .kind = OUTBOX_REFUSED, .sequence = sequence, .topic = bytes_of(topic, topic_size), .body = bytes_of(body, sizeof body)};
 
     store_u32(body, count);
     if (!append_mark(outbox, &item)) {

@@ -236,8 +236,8 @@ bool outbox_segment_next(const struct outbox_segment *segment, uint32_t *at, str
     ret_item->kind = (enum outbox_kind)item[4];
     ret_item->sequence = load_u64(item + 8);
     ret_item->topic = bytes_of(item + OUTBOX_ITEM_BYTES, topic_size);
-    ret_item->body = bytes_of(item + OUTBOX_ITEM_BYTES + topic_size + how_size,
-                              size - OUTBOX_ITEM_BYTES - topic_size - how_size - padding);
+    ret_item->body =
+        bytes_of(item + OUTBOX_ITEM_BYTES + topic_size + how_size, size - OUTBOX_ITEM_BYTES - topic_size - how_size - padding);
     *at += size;
     return true;
 }

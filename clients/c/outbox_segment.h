@@ -28,9 +28,9 @@ enum {
 };
 
 enum outbox_kind {
-    OUTBOX_RECORD = 1, /* sequence: the record's; body: the record */
-    OUTBOX_ACKED = 2,  /* everything of the topic below sequence is stored */
-    OUTBOX_REFUSED = 3, /* body u32 count: that many records from sequence on are gone; later ones move down */
+    OUTBOX_RECORD = 1,   /* sequence: the record's; body: the record */
+    OUTBOX_ACKED = 2,    /* everything of the topic below sequence is stored */
+    OUTBOX_REFUSED = 3,  /* body u32 count: that many records from sequence on are gone; later ones move down */
     OUTBOX_RECORD_AS = 4 /* as OUTBOX_RECORD, of a record that is published in some way */
 };
 

@@ -10,15 +10,6 @@
 /* What a batch adds to its records, at most, beside its head: for checks against the broker's limits. */
 enum { FRAME_MARGIN_BYTES = 1024 };
 
-static truc_status refusal(const struct truc_producer *producer)
-{
-    if (producer->closing)
-        return TRUC_CLOSED;
-    if (producer->state == PRODUCER_FAILED)
-        return producer->failure;
-    return TRUC_OK;
-}
-
 static bool within_limits(const struct truc_producer *producer, size_t size)
 {
     const struct client_limits *limits = &producer->client->limits;
@@ -82,6 +73,21 @@ static uint64_t unix_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+truc_status publish_encode(struct truc_producer *producer, struct record_input *input, uint8_t *at, struct bytes *ret_record)
+{
+    struct record_view parsed;
+    uint8_t *record;
+
+    if (input->needs_id)
+        uuid7_generate(&producer->uuid, unix_ms(), input->id);
+    record = varint_put(at, input->encoded_size);
+    (void)record_encode(&input->view, input->headers, input->header_count, record);
+    *ret_record = bytes_of(record, input->encoded_size);
+    if (input->needs_parse && record_parse(*ret_record, &parsed, NULL) != TRUC_OK)
+        return TRUC_BAD_RECORD;
+    return TRUC_OK;
+}
+
 /* Encodes into the batch and counts the record in. */
 static truc_status append(struct truc_producer *producer, struct lane *lane, struct send_batch *batch,
                           struct publication *publication)
@@ -89,21 +95,17 @@ static truc_status append(struct truc_producer *producer, struct lane *lane, str
     struct record_input *input = &publication->input;
     struct waiter *waiter = publication->waiter;
     size_t framed = varint_size(input->encoded_size) + input->encoded_size;
-    struct record_view parsed;
-    uint8_t *at, *record;
+    struct bytes record;
+    uint8_t *at;
     truc_status status = send_batch_reserve(batch, framed, lane->header_bytes + producer->settings.batch_bytes, &at);
 
+    if (status == TRUC_OK)
+        status = publish_encode(producer, input, at, &record);
     if (status != TRUC_OK)
         return status;
-    if (input->needs_id)
-        uuid7_generate(&producer->uuid, unix_ms(), input->id);
-    record = varint_put(at, input->encoded_size);
-    (void)record_encode(&input->view, input->headers, input->header_count, record);
-    if (input->needs_parse && record_parse(bytes_of(record, input->encoded_size), &parsed, NULL) != TRUC_OK)
-        return TRUC_BAD_RECORD;
     if (producer->outbox != NULL) {
         uint64_t first = outbox_append(producer->outbox, lane->name, lane->name_size, lane->acked_next + lane->pending_records,
-                                       &publication->how, bytes_of(record, input->encoded_size));
+                                       &publication->how, record);
 
         if (batch->outbox_first > first)
             batch->outbox_first = first;
@@ -167,7 +169,7 @@ static truc_status put(struct truc_producer *producer, const char *topic, struct
     bool fresh = false;
 
     for (;;) {
-        status = refusal(producer);
+        status = producer_refusal(producer);
         if (status == TRUC_OK)
             status = lane_find(producer, topic, topic_size, &lane);
         if (status != TRUC_OK)

@@ -2,6 +2,7 @@
 
 #include "clients/c/client.h"
 #include "clients/c/producer.h"
+#include "clients/c/together.h"
 #include "truc/v1/wire.pb-c.h"
 
 #define RETRY_SOON_NS INT64_C(1000000)
@@ -134,7 +135,9 @@ static enum send_outcome send_one(truc_client *client, struct lane *lane, struct
 
 void sender_pump(truc_client *client)
 {
-    while (client->state == CLIENT_UP && client->link.state == LINK_OPEN && client->ready_head != NULL) {
+    if (client->state != CLIENT_UP || client->link.state != LINK_OPEN || !together_pump(client))
+        return;
+    while (client->ready_head != NULL) {
         struct lane *lane = client->ready_head;
         struct send_batch *batch = lane->unsent;
         enum send_outcome outcome = SEND_LATER;
