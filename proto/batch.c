@@ -79,12 +79,8 @@ static struct value take_value(struct reader *r, unsigned wire_type)
         return value;
     }
     value.text = protobuf_skip(r, wire_type);
-    if (wire_type == WIRE_FIXED64) {
-        value.number = r->failed ? 0 : load_u64(value.text.data);
-        value.text.size = 0;
-    } else if (wire_type != WIRE_DELIMITED) { /* no field that is known has another size */
-        value.text.size = 0;
-    }
+    if (wire_type == WIRE_FIXED64 && !r->failed)
+        value.number = load_u64(value.text.data);
     return value;
 }
 
@@ -321,7 +317,7 @@ size_t batch_header_size(const struct batch_header_fields *fields)
 {
     return text_size(fields->topic) + text_size(fields->source) + text_size(fields->system) + number_size(fields->evidence) +
            number_size(fields->producer_id) + number_size(fields->epoch) + number_size(fields->first_sequence) +
-           number_size(fields->record_count) + (fields->deliver_at_ns == 0 ? 0 : 1 + 8) +
+           number_size(fields->record_count) + (fields->deliver_at_ns != 0 ? 1 + sizeof(uint64_t) : 0) +
            (fields->conditional ? 1 + varint_size(fields->expected_offset) : 0);
 }
 
@@ -363,9 +359,9 @@ void batch_head_write(uint8_t *out, const struct batch_header_fields *fields, en
     if (fields->deliver_at_ns != 0) {
         *out++ = FIELD_DELIVER_AT << 3 | WIRE_FIXED64;
         store_u64(out, (uint64_t)fields->deliver_at_ns);
-        out += 8;
+        out += sizeof(uint64_t);
     }
-    if (fields->conditional) { /* offset 0 is written too */
+    if (fields->conditional) {
         *out++ = FIELD_EXPECTED_OFFSET << 3 | WIRE_VARINT;
         (void)varint_put(out, fields->expected_offset);
     }
