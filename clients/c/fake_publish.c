@@ -7,8 +7,6 @@
 #include "proto/entry.h"
 #include "truc/v1/wire.pb-c.h"
 
-enum { BATCHES_MAX = 64 };
-
 /* One of the batches of a frame. */
 struct arrival {
     struct batch_view batch;
@@ -148,7 +146,7 @@ static truc_status take_apart(struct fake_broker *broker, const struct frame *fr
     size_t count;
     truc_status status = TRUC_OK;
 
-    assert(publish != NULL && publish->n_batch_bytes != 1 && publish->n_batch_bytes <= BATCHES_MAX);
+    assert(publish != NULL && publish->n_batch_bytes != 1 && publish->n_batch_bytes <= BATCHES_TOGETHER_MAX);
     if (frame->payload.size > broker->batch_bytes_max)
         return TRUC_BATCH_TOO_LARGE;
     count = publish->n_batch_bytes == 0 ? 1 : publish->n_batch_bytes;
@@ -168,7 +166,7 @@ static truc_status take_apart(struct fake_broker *broker, const struct frame *fr
 static void answer(struct fake_broker *broker, enum fake_deed deed, uint64_t id, const struct arrival *arrivals, size_t count)
 {
     Truc__V1__PublishOk ok = TRUC__V1__PUBLISH_OK__INIT;
-    Truc__V1__PublishedBatch others[BATCHES_MAX], *pointers[BATCHES_MAX];
+    Truc__V1__PublishedBatch others[BATCHES_TOGETHER_MAX], *pointers[BATCHES_TOGETHER_MAX];
 
     ok.position = arrivals[0].position;
     ok.base_offset = arrivals[0].base_offset;
@@ -190,7 +188,7 @@ static void answer(struct fake_broker *broker, enum fake_deed deed, uint64_t id,
 
 void fake_publish(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame)
 {
-    struct arrival arrivals[BATCHES_MAX] = {0};
+    struct arrival arrivals[BATCHES_TOGETHER_MAX] = {0};
     size_t count = 0;
     uint64_t actual = 0;
     truc_status status = take_apart(broker, frame, arrivals, &count);

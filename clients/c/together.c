@@ -7,7 +7,7 @@
 #include "truc/v1/wire.pb-c.h"
 
 /* The frame's header: batch_bytes alone, packed. */
-enum { HEAD_BYTES = FRAME_PREFIX_BYTES + 1 + 2 + TOGETHER_TOPICS_MAX * 5 };
+enum { HEAD_BYTES = FRAME_PREFIX_BYTES + 1 + 2 + BATCHES_TOGETHER_MAX * 5 };
 #define MS INT64_C(1000000)
 
 static void unlist(struct together *together)
@@ -263,7 +263,7 @@ static bool is_queued(const struct together *together)
 }
 
 /* Writes the batches' heads and describes them in *publish. */
-static truc_status freeze(struct together *together, uint32_t sizes[TOGETHER_TOPICS_MAX], Truc__V1__Publish *publish,
+static truc_status freeze(struct together *together, uint32_t sizes[BATCHES_TOGETHER_MAX], Truc__V1__Publish *publish,
                           size_t *ret_payload_size)
 {
     size_t payload_size = 0;
@@ -298,7 +298,7 @@ enum outcome { SENT, LATER, NO_CREDIT };
 static enum outcome send_frame(struct together *together)
 {
     truc_client *client = together->companion->client;
-    uint32_t sizes[TOGETHER_TOPICS_MAX];
+    uint32_t sizes[BATCHES_TOGETHER_MAX];
     Truc__V1__Publish publish = TRUC__V1__PUBLISH__INIT;
     size_t head_size, payload_size;
 

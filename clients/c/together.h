@@ -17,7 +17,6 @@
 
 #include "clients/c/producer.h"
 
-enum { TOGETHER_TOPICS_MAX = 64 };
 #define TOGETHER_NAME_SUFFIX "#together"
 
 enum together_state { TOGETHER_IDLE, TOGETHER_BUILDING, TOGETHER_READY, TOGETHER_SENT, TOGETHER_DONE };
@@ -30,7 +29,7 @@ struct together {
     bool abandoned; /* nobody waits for the outcome */
     bool attempted; /* sent at least once: the broker may have it */
     struct request request;
-    struct send_batch *batches[TOGETHER_TOPICS_MAX]; /* of one topic each; opaque is the part's number; in no lane */
+    struct send_batch *batches[BATCHES_TOGETHER_MAX]; /* of one topic each; opaque is the part's number; in no lane */
     size_t batch_count;
     struct send_buffer *head; /* frame prefix and header */
     size_t frame_size;        /* as sent */

@@ -108,8 +108,8 @@ static truc_status open_batch(struct call *call, size_t part, size_t framed, str
 
     if (status != TRUC_OK)
         return refuse(call, status, "part %zu: topic '%.255s': %s", part, topic, why);
-    if (together->batch_count == TOGETHER_TOPICS_MAX)
-        return refuse(call, TRUC_INVALID_ARGUMENT, "part %zu: more than %d topics", part, TOGETHER_TOPICS_MAX);
+    if (together->batch_count == BATCHES_TOGETHER_MAX)
+        return refuse(call, TRUC_INVALID_ARGUMENT, "part %zu: more than %d topics", part, BATCHES_TOGETHER_MAX);
     status = lane_find(together->companion, topic, strlen(topic), &lane);
     if (status == TRUC_OK)
         status = grow(call, lane->header_bytes);

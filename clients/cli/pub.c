@@ -485,7 +485,7 @@ const struct cli_verb verb_pub = {
                "truc pub --together dossier.status.H26.16 status.json dossier.fee.H26.16 fee.json",
     .operands = "TOPIC [FILE|-] [TOPIC FILE]...",
     .operands_min = 1,
-    .operands_max = 2 * 64, /* as many topics as libtruc takes together */
+    .operands_max = 2 * BATCHES_TOGETHER_MAX,
     .options = options,
     .option_count = CLI_COUNT(options),
     .options_size = sizeof(struct pub_options),
