@@ -136,9 +136,7 @@ void pub_note_topic(struct cli_context *context, const truc_delivery *last)
         cli_note(context, "created topic %s", last->topic);
     }
     if (last->status == TRUC_OK && last->subscriptions == 0) {
-        cli_note(context,
-                 "no subscription matches %s; the log keeps the record, `truc replay` and later subscriptions find it (--quiet: "
-                 "not said)",
+        cli_note(context, "no subscription matches %s; the log keeps the record, `truc replay` and later subscriptions find it",
                  last->topic);
     }
 }
