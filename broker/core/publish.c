@@ -242,8 +242,8 @@ static enum sequence_verdict judge(struct attempt *attempt, struct sequence_resu
 static bool check_sequences(struct publish *publish)
 {
     struct sequence_result results[BATCHES_TOGETHER_MAX];
-    struct publish_refusal refusal = {.kind = PENDING_STORED};
     uint32_t next = 0, known = 0;
+    unsigned first_stored = 0;
     bool waits = false;
 
     for (uint32_t i = 0; i < publish->count; i++) {
@@ -260,16 +260,16 @@ static bool check_sequences(struct publish *publish)
         next += verdict == SEQUENCE_NEXT;
         known += verdict == SEQUENCE_KNOWN;
         waits |= this_waits;
-        if (verdict != SEQUENCE_NEXT)
-            refusal.number = attempt->number;
+        if (verdict != SEQUENCE_NEXT && first_stored == 0)
+            first_stored = attempt->number;
     }
     if (next == publish->count)
         return true;
     if (known == publish->count)
         return answer_known(publish, results, waits);
     if (next > 0)
-        refusal.kind = PENDING_MIXED;
-    return refuse_stored(publish, &refusal, waits);
+        return refuse_stored(publish, &(struct publish_refusal){.kind = PENDING_MIXED, .number = first_stored}, waits);
+    return refuse_stored(publish, &(struct publish_refusal){.kind = PENDING_STORED}, waits);
 }
 
 static bool check_condition(const struct publish *publish, const struct attempt *attempt)
@@ -367,27 +367,28 @@ static bool enter(struct core *core, const struct core_event *event, struct conn
 static void begin(struct publish *publish, const struct core_event *event, struct core *core, struct connection *connection)
 {
     bool alone = !event->prepared->next;
+    uint32_t count = 0;
 
     publish->core = core;
     publish->connection = connection;
     publish->request_id = event->request_id;
     publish->frame_bytes = event->frame_bytes;
     publish->first = event->prepared;
-    publish->count = 0;
-    for (struct core_prepared *prepared = event->prepared; prepared; prepared = prepared->next) {
-        CORE_INVARIANT(publish->count < BATCHES_TOGETHER_MAX);
-        publish->attempts[publish->count++] = (struct attempt){
+    for (struct core_prepared *prepared = event->prepared; prepared; prepared = prepared->next, count++) {
+        CORE_INVARIANT(count < BATCHES_TOGETHER_MAX);
+        publish->attempts[count] = (struct attempt){
             .core = core,
             .connection = connection,
             .request_id = event->request_id,
             .frame_bytes = event->frame_bytes,
             .prepared = prepared,
             .batch = &prepared->batch,
-            .number = alone ? 0 : (uint8_t)(publish->count + 1),
+            .number = alone ? 0 : (uint8_t)(count + 1),
             .part = prepared->next != NULL,
             .joined = prepared != event->prepared,
         };
     }
+    publish->count = count;
 }
 
 void core_on_publish(struct core *core, const struct core_event *event)
