@@ -100,6 +100,20 @@ static uint64_t publish_some(truc_producer *producer)
     return taken;
 }
 
+/* All or none of them, whatever is lost on the way. */
+static void publish_both(truc_producer *producer)
+{
+    static const char *const topics[] = {"memory.a", "memory.d"};
+    truc_record record = TRUC_RECORD_INIT;
+    truc_part parts[] = {{topics[0], &record}, {topics[1], &record}};
+    truc_delivery deliveries[2];
+    truc_status status = truc_publish_together(producer, parts, 2, WAIT_MS, deliveries, NULL);
+
+    assert_true(acceptable(status));
+    if (status == TRUC_OK)
+        assert_true(deliveries[0].status == TRUC_OK && deliveries[1].status == TRUC_OK);
+}
+
 static void read_back(truc_client *client, struct tally *tally)
 {
     truc_reader *reader = NULL;
@@ -164,6 +178,7 @@ static long session(long fail_at)
             taken = publish_some(producer);
             status = truc_flush(producer, WAIT_MS);
             assert_true(acceptable(status));
+            publish_both(producer);
             (void)truc_producer_close(producer, WAIT_MS);
             assert_int_equal(tally.told, taken);
         }

@@ -169,136 +169,6 @@ static void on_producer_open(struct fake_broker *broker, enum fake_deed deed, co
     fake_broker_answer(broker, deed, FRAME_PRODUCER_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
 }
 
-/* --- publish -------------------------------------------------------------------------------------------------------------- */
-
-static struct fake_lane *lane_of(struct fake_broker *broker, uint64_t producer_id, struct bytes topic)
-{
-    struct fake_lane *lane;
-
-    for (size_t i = 0; i < broker->lane_count; i++) {
-        if (broker->lanes[i].producer_id == producer_id && bytes_equal(bytes_of_text(broker->lanes[i].topic), topic))
-            return &broker->lanes[i];
-    }
-    assert(broker->lane_count < FAKE_TOPICS_MAX);
-    lane = &broker->lanes[broker->lane_count++];
-    lane->producer_id = producer_id;
-    memcpy(lane->topic, topic.data, topic.size);
-    return lane;
-}
-
-static struct fake_topic *topic_of(struct fake_broker *broker, struct bytes name)
-{
-    struct fake_topic *topic;
-
-    for (size_t i = 0; i < broker->topic_count; i++) {
-        if (bytes_equal(bytes_of_text(broker->topics[i].name), name))
-            return &broker->topics[i];
-    }
-    assert(broker->topic_count < FAKE_TOPICS_MAX);
-    topic = &broker->topics[broker->topic_count++];
-    memcpy(topic->name, name.data, name.size);
-    return topic;
-}
-
-static void store(struct fake_broker *broker, const struct batch_view *batch, uint64_t *ret_position, uint64_t *ret_offset)
-{
-    struct fake_topic *topic = topic_of(broker, batch->topic);
-    struct fake_entry *entry = &broker->entries[broker->entry_count];
-    struct leaf leaf = {.evidence = EVIDENCE_RECORD,
-                        .record_count = batch->record_count,
-                        .position = broker->entry_count,
-                        .base_offset = topic->next_offset,
-                        .append_time_ns = (int64_t)broker->entry_count + 1,
-                        .topic = batch->topic};
-    uint8_t encoded[LEAF_BYTES_MAX], *scratch = NULL;
-    size_t capacity = 0;
-    struct bytes raw;
-    struct entry_fields fields = {1, batch->record_count, batch->epoch, batch->producer_id, batch->first_sequence};
-    truc_status status;
-
-    assert(broker->entry_count < FAKE_ENTRIES_MAX);
-    memcpy(leaf.log_id, broker->log_id, LOG_ID_BYTES);
-    status = batch_raw(batch, &scratch, &capacity, &raw);
-    assert(status == TRUC_OK);
-    status = batch_root(broker->digests, batch, EVIDENCE_RECORD, raw, leaf.records_root);
-    assert(status == TRUC_OK);
-    (void)status;
-    digest_header(broker->digests, batch->header, leaf.header_digest);
-    leaf_write(&leaf, encoded);
-    entry->size = entry_served_size(leaf_size(batch->topic.size), batch->encoded.size);
-    entry->bytes = malloc(entry_size(leaf_size(batch->topic.size), batch->encoded.size, 0));
-    assert(entry->bytes != NULL);
-    entry_write(entry->bytes, &fields, bytes_of(encoded, leaf_size(batch->topic.size)), batch->encoded, bytes_of(NULL, 0));
-    entry->position = broker->entry_count;
-    memcpy(entry->topic, batch->topic.data, batch->topic.size);
-    free(scratch);
-    *ret_position = broker->entry_count++;
-    *ret_offset = topic->next_offset;
-    topic->next_offset += batch->record_count;
-    broker->record_count += batch->record_count;
-}
-
-static void on_publish(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame)
-{
-    Truc__V1__PublishOk ok = TRUC__V1__PUBLISH_OK__INIT;
-    struct batch_view batch;
-    struct fake_lane *lane;
-    struct fake_producer *producer = NULL;
-    const char *why;
-    truc_status status = batch_parse(frame->payload, &batch, &why);
-
-    broker->publishes++;
-    if (status == TRUC_OK && frame->payload.size > broker->batch_bytes_max)
-        status = TRUC_BATCH_TOO_LARGE;
-    for (size_t i = 0; i < broker->producer_count && status == TRUC_OK; i++) {
-        if (broker->producers[i].id == batch.producer_id)
-            producer = &broker->producers[i];
-    }
-    if (status == TRUC_OK)
-        status = producer == NULL || producer->gone ? TRUC_UNKNOWN_PRODUCER
-                 : producer->epoch != batch.epoch   ? TRUC_FENCED
-                                                    : TRUC_OK;
-    if (status == TRUC_OK && deed == FAKE_REFUSE)
-        status = broker->refuse_status;
-    if (status != TRUC_OK) {
-        fake_broker_refuse(broker, FAKE_NORMAL, frame->request_id, status, 0);
-        return;
-    }
-    lane = lane_of(broker, batch.producer_id, batch.topic);
-    if (batch.first_sequence + batch.record_count <= lane->next_sequence) {
-        /* The original place is looked for; the real broker remembers the last ones only. */
-        for (size_t i = 0; i < broker->entry_count; i++) {
-            struct reader served = reader_over(bytes_of(broker->entries[i].bytes, broker->entries[i].size));
-            struct entry_view view;
-            struct leaf leaf;
-
-            if (entry_served_next(&served, &view, &status) && view.fields.producer_id == batch.producer_id &&
-                view.fields.first_sequence == batch.first_sequence &&
-                bytes_equal(bytes_of_text(broker->entries[i].topic), batch.topic) && leaf_parse(view.leaf, &leaf) == TRUC_OK) {
-                ok.position = leaf.position;
-                ok.base_offset = leaf.base_offset;
-                ok.duplicate = true;
-                fake_broker_answer(broker, deed, FRAME_PUBLISH_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
-                return;
-            }
-        }
-        fake_broker_refuse(broker, FAKE_NORMAL, frame->request_id, TRUC_DUPLICATE, 0);
-        return;
-    }
-    if (batch.first_sequence != lane->next_sequence) {
-        fake_broker_refuse(broker, FAKE_NORMAL, frame->request_id, TRUC_OUT_OF_SEQUENCE, lane->next_sequence);
-        return;
-    }
-    status = broker->judge != NULL ? broker->judge(broker->context, &batch) : TRUC_OK;
-    if (status != TRUC_OK) {
-        fake_broker_refuse(broker, deed, frame->request_id, status, 0);
-        return;
-    }
-    lane->next_sequence += batch.record_count;
-    store(broker, &batch, &ok.position, &ok.base_offset);
-    fake_broker_answer(broker, deed, FRAME_PUBLISH_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
-}
-
 /* --- reading -------------------------------------------------------------------------------------------------------------- */
 
 static void end_reader(struct fake_broker *broker, truc_status status)
@@ -439,7 +309,7 @@ static void handle(struct fake_broker *broker, const struct frame *frame)
             on_producer_open(broker, deed, frame);
         break;
     case FRAME_PUBLISH:
-        on_publish(broker, deed, frame);
+        fake_publish(broker, deed, frame);
         if (broker->reader_follow)
             serve(broker, FAKE_NORMAL);
         fake_share_serve(broker);

@@ -33,7 +33,7 @@ class WrongTest(unittest.TestCase):
                 (("topic",), b"`topic ls` `topic info`"),
                 (("topic", "lst"), b"topic"),
                 (("pub",), b"needs TOPIC"),
-                (("pub", "a", "b", "c"), b"not 3 arguments"),
+                (("pub", "a", "b", "c"), b"several topics need --together"),
                 (("pub", "a", "--kye", "x"), b"did you mean --key?"),
                 (("--jsno", "pub", "a"), b"--json"),
                 (("pub", "a", "--header", "novalue"), b"NAME=VALUE"),
