@@ -11,7 +11,7 @@
 #include "proto/batch.h"
 #include "proto/frame.h"
 
-enum { FAKE_ENTRIES_MAX = 4096, FAKE_TOPICS_MAX = 64, FAKE_PRODUCERS_MAX = 16 };
+enum { FAKE_ENTRIES_MAX = 4096, FAKE_TOPICS_MAX = 256, FAKE_PRODUCERS_MAX = 16 };
 
 /* What to do with a frame that has come. */
 enum fake_deed {
@@ -65,7 +65,8 @@ struct fake_broker {
     truc_status refuse_status;
     uint32_t retry_after_ms, batch_bytes_max, in_flight_max;
     uint64_t credit_bytes, generation;
-    uint32_t slice_bytes; /* answers are sent in pieces of so many bytes; 0: whole */
+    uint32_t subscriptions; /* that are said to match the first topic of a publish; the next one has one more, and so on */
+    uint32_t slice_bytes;   /* answers are sent in pieces of so many bytes; 0: whole */
     uint8_t log_id[LOG_ID_BYTES];
     size_t damage_position; /* entry whose bytes are flipped when served; SIZE_MAX: none */
     uint64_t durable_back;  /* the hello claims so many positions less */
@@ -107,5 +108,8 @@ void fake_read_begin(struct fake_broker *broker, enum fake_deed deed, const stru
 void fake_read_serve(struct fake_broker *broker, enum fake_deed deed);
 void fake_read_credit(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame);
 void fake_read_end(struct fake_broker *broker, truc_status status);
+
+/* fake_publish.c: a PUBLISH. */
+void fake_publish(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame);
 
 #endif
