@@ -8,49 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clients/cli/cli.h"
 #include "clients/cli/command.h"
+#include "clients/cli/verb_kit.h"
 
 extern const struct cli_verb verb_work, verb_subscription_info, verb_subscription_ls, verb_subscription_create,
     verb_subscription_reset, verb_subscription_rm;
-
-/* What a run of a verb wrote, and how it ended. */
-struct ran {
-    truc_status status;
-    char text[65536];
-};
-
-/* Runs a verb as main does, its answers kept in memory. arguments end with NULL. */
-static struct ran *run(struct fake_broker *broker, const struct cli_verb *verb, char **arguments)
-{
-    struct ran *ran = calloc(1, sizeof *ran);
-    struct cli_context context = {.globals = {.url = broker->url, .zone = "+00:00", .timeout = {true, "20s", 20000000000}}};
-    void *values = calloc(1, verb->options_size + 1);
-    struct cli_option_set sets[] = {{verb->options, verb->option_count, values},
-                                    {cli_global_options, cli_global_option_count, &context.globals}};
-    char *operands[16], why[CLI_WHY_BYTES];
-    size_t operand_count = 0;
-    int argc = 0, used = 0;
-
-    assert_true(ran != NULL && values != NULL);
-    while (arguments[argc] != NULL)
-        argc++;
-    context.globals.quiet = true;
-    assert_int_equal(zone_select("+00:00", &context.zone), TRUC_OK);
-    out_init(&context.out, -1);
-    assert_int_equal(cli_options_parse(sets, 2, argc, arguments, false, operands, &operand_count, &used, why), TRUC_OK);
-    assert_int_equal(cli_options_resolve(&sets[0], &context.zone, 0, NULL, NULL, why), TRUC_OK);
-    ran->status = verb->run(&context, values, operands, operand_count);
-    truc_client_close(context.client);
-    assert_true(context.out.size < sizeof ran->text);
-    memcpy(ran->text, context.out.size > 0 ? context.out.data : "", context.out.size);
-    out_fini(&context.out);
-    cli_options_fini(&sets[0]);
-    free(values);
-    return ran;
-}
-
-#define RUN(broker, verb, ...) run(broker, verb, (char *[]){__VA_ARGS__, NULL})
 
 static struct fake_broker *subscribed_broker(const char *mode)
 {
@@ -65,7 +27,7 @@ static struct fake_broker *subscribed_broker(const char *mode)
 static void work_shows_and_acknowledges(void **state)
 {
     struct fake_broker *broker = subscribed_broker("shared");
-    struct ran *ran = RUN(broker, &verb_work, "intake", "--limit", "30", "--json");
+    struct verb_ran *ran = VERB_RUN(broker, &verb_work, "intake", "--limit", "30", "--json");
     size_t lines = 0;
 
     (void)state;
@@ -76,18 +38,18 @@ static void work_shows_and_acknowledges(void **state)
     assert_non_null(strstr(ran->text, "\"topic\":\"test.work\",\"offset\":29"));
     assert_int_equal(work_in_state(broker, FAKE_DONE), 30);
     free(ran);
-    ran = RUN(broker, &verb_work, "intake", "--limit", "5", "--reject");
+    ran = VERB_RUN(broker, &verb_work, "intake", "--limit", "5", "--reject");
     assert_int_equal(ran->status, TRUC_OK);
     assert_int_equal(work_in_state(broker, FAKE_DEAD), 5);
     free(ran);
-    ran = RUN(broker, &verb_work, "intake", "--limit", "5", "--nack");
+    ran = VERB_RUN(broker, &verb_work, "intake", "--limit", "5", "--nack");
     assert_int_equal(ran->status, TRUC_OK);
     assert_int_equal(work_in_state(broker, FAKE_DONE), 30);
     free(ran);
-    ran = RUN(broker, &verb_work, "nothing");
+    ran = VERB_RUN(broker, &verb_work, "nothing");
     assert_int_equal(ran->status, TRUC_NOT_FOUND);
     free(ran);
-    ran = RUN(broker, &verb_work, "intake", "--ack", "--nack");
+    ran = VERB_RUN(broker, &verb_work, "intake", "--ack", "--nack");
     assert_int_equal(ran->status, TRUC_USAGE);
     free(ran);
     fake_broker_stop(broker);
@@ -96,19 +58,19 @@ static void work_shows_and_acknowledges(void **state)
 static void work_command_decides(void **state)
 {
     struct fake_broker *broker = subscribed_broker("shared");
-    struct ran *ran;
+    struct verb_ran *ran;
     uint32_t attempts = 0;
 
     (void)state;
-    ran = RUN(broker, &verb_work, "intake", "--limit", "10", "--exec", "test $(wc -c) -eq 16 && test $TRUC_OFFSET -lt 10");
+    ran = VERB_RUN(broker, &verb_work, "intake", "--limit", "10", "--exec", "test $(wc -c) -eq 16 && test $TRUC_OFFSET -lt 10");
     assert_int_equal(ran->status, TRUC_OK);
     assert_int_equal(work_in_state(broker, FAKE_DONE), 10);
     free(ran);
-    ran = RUN(broker, &verb_work, "intake", "--limit", "3", "--exec", "exit 65");
+    ran = VERB_RUN(broker, &verb_work, "intake", "--limit", "3", "--exec", "exit 65");
     assert_int_equal(ran->status, TRUC_OK);
     assert_int_equal(work_in_state(broker, FAKE_DEAD), 3);
     free(ran);
-    ran = RUN(broker, &verb_work, "intake", "--limit", "1", "--exec", "exit 75");
+    ran = VERB_RUN(broker, &verb_work, "intake", "--limit", "1", "--exec", "exit 75");
     assert_int_equal(ran->status, TRUC_OK);
     free(ran);
     fake_broker_lock(broker);
@@ -123,20 +85,20 @@ static void work_command_decides(void **state)
 static void work_ordered_stops_at_a_failure(void **state)
 {
     struct fake_broker *broker = subscribed_broker("ordered");
-    struct ran *ran = RUN(broker, &verb_work, "intake", "--exec", "test $TRUC_OFFSET -ne 25");
+    struct verb_ran *ran = VERB_RUN(broker, &verb_work, "intake", "--exec", "test $TRUC_OFFSET -ne 25");
 
     (void)state;
     assert_int_equal(ran->status, TRUC_CANCELLED);
     assert_int_equal(broker->share.subscriptions[0].position, 2); /* ten records to an entry */
     free(ran);
-    ran = RUN(broker, &verb_work, "intake", "--limit", "30");
+    ran = VERB_RUN(broker, &verb_work, "intake", "--limit", "30");
     assert_int_equal(ran->status, TRUC_OK);
     assert_int_equal(broker->share.subscriptions[0].position, 5);
     free(ran);
-    ran = RUN(broker, &verb_subscription_reset, "intake", "position=0");
+    ran = VERB_RUN(broker, &verb_subscription_reset, "intake", "position=0");
     assert_int_equal(ran->status, TRUC_OK);
     free(ran);
-    ran = RUN(broker, &verb_work, "intake", "--limit", "1", "--nack");
+    ran = VERB_RUN(broker, &verb_work, "intake", "--limit", "1", "--nack");
     assert_int_equal(ran->status, TRUC_UNSUPPORTED);
     free(ran);
     fake_broker_stop(broker);
@@ -145,27 +107,27 @@ static void work_ordered_stops_at_a_failure(void **state)
 static void subscription_verbs_show_what_is(void **state)
 {
     struct fake_broker *broker = work_broker(10);
-    struct ran *ran = RUN(broker, &verb_subscription_create, "intake", "test.>", "--from", "start", "--header", "a=1", "--header",
-                          "b=2", "--backoff-ms", "100,1000", "--ack-wait", "90s");
+    struct verb_ran *ran = VERB_RUN(broker, &verb_subscription_create, "intake", "test.>", "--from", "start", "--header", "a=1",
+                                    "--header", "b=2", "--backoff-ms", "100,1000", "--ack-wait", "90s");
 
     (void)state;
     assert_int_equal(ran->status, TRUC_OK);
     assert_non_null(strstr(ran->text, "pattern             test.>\n"));
     free(ran);
-    ran = RUN(broker, &verb_subscription_ls, "--json");
+    ran = VERB_RUN(broker, &verb_subscription_ls, "--json");
     assert_int_equal(ran->status, TRUC_OK);
     assert_non_null(strstr(ran->text, "{\"name\":\"intake\",\"owner\":\"H26.16\""));
     free(ran);
-    ran = RUN(broker, &verb_subscription_create, "mirror", "test.>", "--mode", "ordered", "--attempts", "3");
+    ran = VERB_RUN(broker, &verb_subscription_create, "mirror", "test.>", "--mode", "ordered", "--attempts", "3");
     assert_int_equal(ran->status, TRUC_INVALID_ARGUMENT);
     free(ran);
-    ran = RUN(broker, &verb_subscription_create, "mirror", "test..x");
+    ran = VERB_RUN(broker, &verb_subscription_create, "mirror", "test..x");
     assert_int_equal(ran->status, TRUC_BAD_PATTERN);
     free(ran);
-    ran = RUN(broker, &verb_subscription_rm, "intake");
+    ran = VERB_RUN(broker, &verb_subscription_rm, "intake");
     assert_int_equal(ran->status, TRUC_OK);
     free(ran);
-    ran = RUN(broker, &verb_subscription_info, "intake");
+    ran = VERB_RUN(broker, &verb_subscription_info, "intake");
     assert_int_equal(ran->status, TRUC_NOT_FOUND);
     free(ran);
     fake_broker_stop(broker);
