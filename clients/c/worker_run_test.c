@@ -72,6 +72,18 @@ static size_t pull_all(truc_worker *worker, uint64_t *leases, size_t most)
     return count;
 }
 
+/* Nothing is in hand: all credit is at the broker, none is lost and none doubled. */
+static void assert_credit(struct fake_broker *broker, truc_client *client, truc_worker *worker, int64_t credit)
+{
+    uint64_t round_trip_ns;
+
+    (void)truc_worker_flush(worker, WAIT_MS);
+    assert_int_equal(truc_ping(client, &round_trip_ns), TRUC_OK); /* answered after the last CREDIT has come */
+    fake_broker_lock(broker);
+    assert_int_equal(broker->share.credit, credit);
+    fake_broker_unlock(broker);
+}
+
 static void run_is_given_one_by_one(void **state)
 {
     struct fake_broker *broker = keyed_broker(RECORDS);
@@ -148,6 +160,7 @@ static void run_keeps_each_key_in_order(void **state)
             assert_int_equal(truc_worker_open(client, "work", options, work_on, NULL, NULL, &work, &work.worker, NULL), TRUC_OK);
             while (atomic_load(&work.done) < RECORDS)
                 assert_int_equal(truc_worker_wait(work.worker, 2), TRUC_TIMED_OUT);
+            assert_credit(broker, client, work.worker, 90);
             assert_int_equal(truc_worker_close(work.worker, WAIT_MS), TRUC_OK);
             assert_false(work.disorder);
             assert_int_equal(work_in_state(broker, FAKE_DONE), RECORDS);
@@ -183,9 +196,7 @@ static void run_behind_a_refused_record_is_void(void **state)
     assert_int_equal(truc_worker_flush(worker, WAIT_MS), TRUC_OK);
     assert_int_equal(work_in_state(broker, FAKE_DEAD), 1);
     assert_int_equal(work_in_state(broker, FAKE_DONE), 5 * KEYS - 1);
-    fake_broker_lock(broker);
-    assert_int_equal(broker->share.credit, 35); /* none is lost, none is doubled */
-    fake_broker_unlock(broker);
+    assert_credit(broker, client, worker, 35);
     assert_int_equal(truc_worker_close(worker, WAIT_MS), TRUC_OK);
     truc_client_close(client);
     fake_broker_stop(broker);
@@ -211,7 +222,16 @@ static void run_that_lapsed_is_given_again(void **state)
     assert_int_equal(pull_all(worker, leases, RECORDS), 0); /* that gave nobody a turn */
     assert_int_equal(truc_ack(worker, leases[0]), TRUC_OK);
     assert_int_equal(pull_all(worker, leases, RECORDS), 1);
+    for (uint64_t key = 1; key < KEYS; key++)
+        assert_int_equal(truc_ack(worker, leases[key]), TRUC_OK);
     assert_int_equal(truc_worker_flush(worker, WAIT_MS), TRUC_OK);
+    for (uint64_t round = 1; round < 3; round++) {
+        (void)pull_all(worker, leases, RECORDS);
+        for (uint64_t key = 0; key < KEYS; key++)
+            assert_int_equal(truc_ack(worker, leases[round * KEYS + key]), TRUC_OK);
+    }
+    /* Of the leases that lapsed the application has settled one; it still holds the others. */
+    assert_credit(broker, client, worker, 100 - (KEYS - 1));
     assert_int_equal(truc_worker_close(worker, WAIT_MS), TRUC_OK);
     truc_client_close(client);
     fake_broker_stop(broker);
