@@ -29,7 +29,7 @@ enum fake_deed {
 struct fake_entry {
     uint8_t *bytes; /* as served */
     size_t size;
-    uint64_t position;
+    uint64_t position, base_offset;
     char topic[TOPIC_BYTES_MAX + 1];
 };
 
@@ -60,6 +60,8 @@ struct fake_broker {
     void *context;
     enum fake_deed (*deed)(void *context, struct fake_broker *broker, const struct frame *frame); /* locked; NULL: normal */
     truc_status (*judge)(void *context, const struct batch_view *batch);                          /* locked; NULL: accept */
+    /* Locked; answers a frame of a kind that the fake does not know. False: it does not either. NULL: nobody does. */
+    bool (*other)(void *context, struct fake_broker *broker, const struct frame *frame);
     truc_status refuse_status;
     uint32_t retry_after_ms, batch_bytes_max, in_flight_max;
     uint64_t credit_bytes, generation;
@@ -92,13 +94,20 @@ struct fake_broker *fake_broker_start(void);
 void fake_broker_stop(struct fake_broker *broker);
 void fake_broker_lock(struct fake_broker *broker);
 void fake_broker_unlock(struct fake_broker *broker);
-void fake_broker_disconnect(struct fake_broker *broker); /* locked */
+void fake_broker_disconnect(struct fake_broker *broker);                         /* locked */
+uint64_t fake_broker_next_offset(struct fake_broker *broker, const char *topic); /* locked */
 
 /* Locked: for the parts of the broker. */
 struct ProtobufCMessage;
 void fake_broker_answer(struct fake_broker *broker, enum fake_deed deed, enum frame_kind kind, uint64_t id,
                         const struct ProtobufCMessage *header, struct bytes payload);
 void fake_broker_refuse(struct fake_broker *broker, enum fake_deed deed, uint64_t id, truc_status status, uint64_t actual);
+
+/* fake_read.c; locked */
+void fake_read_begin(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame);
+void fake_read_serve(struct fake_broker *broker, enum fake_deed deed);
+void fake_read_credit(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame);
+void fake_read_end(struct fake_broker *broker, truc_status status);
 
 /* fake_publish.c: a PUBLISH. */
 void fake_publish(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame);

@@ -44,6 +44,11 @@ static struct fake_topic *topic_of(struct fake_broker *broker, struct bytes name
     return topic;
 }
 
+uint64_t fake_broker_next_offset(struct fake_broker *broker, const char *topic)
+{
+    return topic_of(broker, bytes_of_text(topic))->next_offset;
+}
+
 static void store(struct fake_broker *broker, const struct batch_view *batch, uint64_t *ret_position, uint64_t *ret_offset)
 {
     struct fake_topic *topic = topic_of(broker, batch->topic);
@@ -74,6 +79,7 @@ static void store(struct fake_broker *broker, const struct batch_view *batch, ui
     assert(entry->bytes != NULL);
     entry_write(entry->bytes, &fields, bytes_of(encoded, leaf_size(batch->topic.size)), batch->encoded, bytes_of(NULL, 0));
     entry->position = broker->entry_count;
+    entry->base_offset = topic->next_offset;
     memcpy(entry->topic, batch->topic.data, batch->topic.size);
     free(scratch);
     *ret_position = broker->entry_count++;

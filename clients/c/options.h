@@ -47,6 +47,7 @@ enum option_id {
     OPTION_IN_FLIGHT_RECORDS,
     OPTION_BACKOFF_MS,
     OPTION_CREDIT,
+    OPTION_KEY_RUN,
     OPTION_COUNT
 };
 

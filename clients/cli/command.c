@@ -15,7 +15,7 @@
 
 extern char **environ;
 
-enum { VARIABLES = 7, VARIABLE_BYTES = 320, SIGNAL_EXIT = 128 };
+enum { VARIABLES = 8, VARIABLE_BYTES = 320, SIGNAL_EXIT = 128 };
 
 /* The environment with the record's variables in front, where they are found first. */
 struct surroundings {
@@ -44,6 +44,7 @@ static truc_status surround(struct surroundings *surroundings, const truc_job *j
     snprintf(surroundings->texts[5], VARIABLE_BYTES, "TRUC_TYPE=%.*s", (int)record->type.size,
              record->type.size > 0 ? record->type.data : "");
     snprintf(surroundings->texts[6], VARIABLE_BYTES, "TRUC_RECORD_SOURCE=%s/%s", message->source, message->system);
+    snprintf(surroundings->texts[7], VARIABLE_BYTES, "TRUC_RECALLED=%d", job->recalled ? 1 : 0);
     for (size_t i = 0; i < VARIABLES; i++) {
         surroundings->pointers[i] = surroundings->texts[i];
     }

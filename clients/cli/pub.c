@@ -42,6 +42,10 @@ static const struct cli_option options[] = {
     {"evidence", CLI_CHOICE, offsetof(struct pub_options, evidence), "E", "evidence level wished for a topic that is new", 0, 0,
      evidence_choices},
     {"codec", CLI_CHOICE, offsetof(struct pub_options, codec), "C", "compression of the batches", 0, 0, codec_choices},
+    {"wait-for", CLI_LIST, offsetof(struct pub_options, wait_for), "SUBSCRIPTION",
+     "wait until this one, NAME or AGENCY/NAME, has acknowledged each record; may be given up to 16 times", 0, 0, NULL},
+    {"wait-timeout", CLI_DURATION, offsetof(struct pub_options, wait_timeout), "D",
+     "for how long in all, as 5s or 10m; --timeout when not given", 0, 0, NULL},
     {"lines", CLI_FLAG, offsetof(struct pub_options, lines), NULL, "each line is a record, without its newline", 0, 0, NULL},
     {"together", CLI_FLAG, offsetof(struct pub_options, together), NULL,
      "publish all records of this run or none of them, also to several topics: TOPIC FILE TOPIC FILE and so on", 0, 0, NULL},
@@ -57,6 +61,7 @@ struct pub {
     struct out scratch;       /* for looking whether a payload is JSON */
     truc_producer *producer;
     struct pub_tally tally;
+    struct pub_wait wait;
     struct pub_together together;
     uint64_t sent; /* records handed to libtruc, or gathered */
 };
@@ -364,6 +369,9 @@ static truc_status check_operands(struct pub *pub, char *const *operands, size_t
 {
     const char *why = "";
     size_t from_stdin = 0;
+    if (pub->options->wait_for.count > 0 && pub->options->together) {
+        return cli_error(pub->context, TRUC_USAGE, "--wait-for cannot stand with --together; see truc receipt --wait-for");
+    }
     if (count > 2 && !pub->options->together) {
         return cli_error(pub->context, TRUC_USAGE, "several topics need --together");
     }
@@ -411,7 +419,13 @@ static truc_status run_one(struct pub *pub)
     if (status == TRUC_OK && cli_stopped()) {
         status = TRUC_CANCELLED;
     }
-    return report(pub, status);
+    status = report(pub, status);
+    const struct cli_time *timeout =
+        pub->options->wait_timeout.given ? &pub->options->wait_timeout : &pub->context->globals.timeout;
+    if (status == TRUC_OK && pub->options->wait_for.count > 0 && (status = out_flush(&pub->context->out)) == TRUC_OK) {
+        status = pub_wait_run(pub->context, &pub->wait, pub->topic, &pub->options->wait_for, timeout->ns);
+    }
+    return status;
 }
 
 static truc_status run_together(struct pub *pub, char *const *operands, size_t count)
@@ -454,6 +468,7 @@ static truc_status run(struct cli_context *context, const void *given, char *con
     }
     out_init(&pub.scratch, -1);
     pub_together_init(&pub.together, context);
+    pub.tally.wait = pub.options->wait_for.count > 0 ? &pub.wait : NULL;
     set_input(&pub, operands[0], operand_count > 1 ? operands[1] : NULL);
     status = check_operands(&pub, operands, operand_count);
     if (status == TRUC_OK) {
@@ -464,6 +479,7 @@ static truc_status run(struct cli_context *context, const void *given, char *con
     }
     close_input(&pub);
     pub_together_fini(&pub.together);
+    pub_wait_fini(&pub.wait);
     out_fini(&pub.scratch);
     pub_record_fini(&pub.record);
     pub_tally_fini(&pub.tally);
@@ -471,9 +487,9 @@ static truc_status run(struct cli_context *context, const void *given, char *con
 }
 
 static const truc_status exits[] = {
-    TRUC_IO,        TRUC_TIMED_OUT,  TRUC_CANCELLED,  TRUC_UNREACHABLE, TRUC_RECORD_TOO_LARGE,  TRUC_BATCH_TOO_LARGE,
-    TRUC_BAD_TOPIC, TRUC_BAD_SOURCE, TRUC_BAD_RECORD, TRUC_FENCED,      TRUC_EVIDENCE_MISMATCH, TRUC_CONFLICT,
-    TRUC_DISK_FULL,
+    TRUC_IO,        TRUC_TIMED_OUT,  TRUC_CANCELLED,        TRUC_UNREACHABLE, TRUC_RECORD_TOO_LARGE,  TRUC_BATCH_TOO_LARGE,
+    TRUC_BAD_TOPIC, TRUC_BAD_SOURCE, TRUC_BAD_RECORD,       TRUC_FENCED,      TRUC_EVIDENCE_MISMATCH, TRUC_CONFLICT,
+    TRUC_DISK_FULL, TRUC_NOT_FOUND,  TRUC_NOT_ACKNOWLEDGED,
 };
 
 const struct cli_verb verb_pub = {
@@ -494,6 +510,9 @@ const struct cli_verb verb_pub = {
         "pub says so on standard error, as it does when no subscription matches the topic. Without FILE, or with -, standard input "
         "is read. With --json there is one line per record: status, topic, offset, position, index, sequence, duplicate, created, "
         "subscriptions.\n\n"
+        "With --wait-for truc pub ends with 0 when the subscriptions named have acknowledged every record, and with "
+        "NOT_ACKNOWLEDGED "
+        "when one has not in time, or never will: the records are stored all the same.\n\n"
         "With --together all records are held in memory and are stored in one block, or none of them is: at most 64 topics and as "
         "many bytes as the broker takes in one batch.\n\n"
         "Personal data belongs into the payload, never into topic, key, type or headers: these are logged and indexed.",

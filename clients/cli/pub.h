@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "clients/cli/cli.h"
+#include "clients/cli/pub_wait.h"
 
 struct pub_tally {
     struct cli_context *context;
@@ -21,6 +21,7 @@ struct pub_tally {
     uint64_t failed_number;
     uint64_t failed_offset;
     char failed_why[256];
+    struct pub_wait *wait; /* is told the offsets of what is stored; NULL: nobody waits for it */
 };
 
 truc_status pub_tally_init(struct pub_tally *tally, struct cli_context *context);

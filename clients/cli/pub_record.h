@@ -7,7 +7,8 @@
 
 struct pub_options {
     const char *key, *type, *content_type, *schema, *id, *correlation, *producer, *evidence, *codec;
-    struct cli_list headers;
+    struct cli_list headers, wait_for;
+    struct cli_time wait_timeout;
     struct cli_time time, expires, deliver_at;
     struct cli_uint expect_offset;
     bool lines, together;

@@ -70,6 +70,9 @@ static void count_delivery(struct pub_tally *tally, const truc_delivery *deliver
             tally->first_offset = delivery->offset;
         }
         tally->stored++;
+        if (tally->wait != NULL) {
+            pub_wait_note(tally->wait, delivery->offset);
+        }
         tally->last_offset = delivery->offset;
         tally->position = delivery->position;
         tally->index = delivery->index;
