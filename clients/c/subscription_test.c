@@ -25,12 +25,18 @@ static void subscription_is_created_listed_changed_removed(void **state)
     assert_int_equal(truc_subscription_info_json(client, "beta", &json), TRUC_OK);
     assert_non_null(strstr(json, "\"pattern\":\"test.*\",\"mode\":\"shared\",\"paused\":false"));
     assert_non_null(strstr(json, "\"attempts\":0"));
+    assert_non_null(strstr(json, "\"expired\":3"));
+    assert_non_null(strstr(json, "\"aside\":2"));
+    assert_non_null(strstr(json, "\"lag_records\":5"));
+    assert_non_null(strstr(json, "\"lag_since_ns\":1,\"lag_seconds\":1"));
+    assert_non_null(strstr(json, "\"sources\":[\"H26.16/desk\"]"));
     truc_free(json);
     assert_int_equal(truc_subscription_change(client, "beta", TRUC_SUBSCRIPTION_PAUSE, NULL), TRUC_OK);
     assert_int_equal(truc_subscriptions_json(client, "", 1, &json, &more), TRUC_OK);
     assert_true(more);
     assert_non_null(strstr(json, "alpha"));
     assert_null(strstr(json, "beta"));
+    assert_null(strstr(json, "lag_seconds"));
     truc_free(json);
     assert_int_equal(truc_subscriptions_json(client, "alpha", 1, &json, &more), TRUC_OK);
     assert_false(more);
