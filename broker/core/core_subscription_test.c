@@ -109,8 +109,8 @@ static void scanned_for(uint64_t position, const uint64_t *keys, size_t count, i
     const struct kit_effect *scan = kit_expect(&kit, EFFECT_SCAN);
 
     for (size_t i = 0; i < count; i++)
-        records[i] = (struct share_record){
-            .place = {position, (uint32_t)i}, .bytes = 100, .key = keys[i], .deliver_at_ns = deliver_at_ns};
+        records[i] =
+            (struct share_record){.place = {position, (uint32_t)i}, .bytes = 100, .key = keys[i], .deliver_at_ns = deliver_at_ns};
     kit_event(&kit, (struct core_event){.kind = CORE_SCANNED,
                                         .reader = scan->effect.reader,
                                         .scanned = {.records = records, .count = count, .next = {position + 1, 0}}});

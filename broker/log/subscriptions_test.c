@@ -181,9 +181,9 @@ static truc_status on_lane(void *context, const struct lane_row *row)
     const struct model_lane *expected = NULL;
     for (uint32_t i = 0; visit->model != NULL && i < LANES; i++) {
         const struct model_lane *lane = &visit->model->of[row->subscription_id - 1].lanes[i];
-        bool same =
-            lane->row.key == row->key && lane->row.aside == row->aside &&
-            ((row->key != 0 && !row->aside) || (lane->row.place.position == row->place.position && lane->row.place.index == row->place.index));
+        bool same = lane->row.key == row->key && lane->row.aside == row->aside &&
+                    ((row->key != 0 && !row->aside) ||
+                     (lane->row.place.position == row->place.position && lane->row.place.index == row->place.index));
         expected = lane->there && same ? lane : expected;
     }
     if (visit->model != NULL) {

@@ -90,7 +90,7 @@ void fake_share_fini(struct fake_share *share)
 
 static void fill_info(const struct fake_broker *broker, struct fake_subscription *subscription, Truc__V1__SubscriptionInfo *info)
 {
-    static char owner[] = "H26.16", source[] = "H26.16/desk", *sources[] = {source};
+    static char owner[] = "H26.16";
     truc__v1__subscription_info__init(info);
     info->owner = owner;
     info->name = subscription->name;
@@ -103,12 +103,6 @@ static void fill_info(const struct fake_broker *broker, struct fake_subscription
     info->head_position = broker->entry_count;
     info->ack_wait_ms = 30000;
     info->attempts_max = UINT32_MAX;
-    info->expired = 3;
-    info->aside = 2;
-    info->lag_records = 5;
-    info->lag_since_ns = 1; /* decades */
-    info->sources = sources;
-    info->n_sources = 1;
 }
 
 static void answer_info(struct fake_broker *broker, unsigned deed, uint64_t id, struct fake_subscription *subscription)

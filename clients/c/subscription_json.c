@@ -88,26 +88,25 @@ static json_t *add_shared(json_t *object, const Truc__V1__SubscriptionInfo *info
 {
     uint32_t attempts = info->attempts_max == UINT32_MAX ? 0 : info->attempts_max;
 
-    return add(
-        object,
-        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "ack_wait_ms", number_json(info->ack_wait_ms),
-                  "attempts", number_json(attempts), "in_flight_records", number_json(info->in_flight_max), "backoff_ms",
-                  backoffs_json(info), "scan_position", number_json(info->scan_position), "in_flight", number_json(info->in_flight),
-                  "ready", number_json(info->ready), "delayed", number_json(info->delayed), "dead", number_json(info->dead),
-                  "aside", number_json(info->aside), "lanes", number_json(info->lanes), "lanes_full", info->lanes_full));
+    return add(object,
+               json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "ack_wait_ms",
+                         number_json(info->ack_wait_ms), "attempts", number_json(attempts), "in_flight_records",
+                         number_json(info->in_flight_max), "backoff_ms", backoffs_json(info), "scan_position",
+                         number_json(info->scan_position), "in_flight", number_json(info->in_flight), "ready",
+                         number_json(info->ready), "delayed", number_json(info->delayed), "dead", number_json(info->dead), "aside",
+                         number_json(info->aside), "lanes", number_json(info->lanes), "lanes_full", info->lanes_full));
 }
 
 json_t *subscription_json(const Truc__V1__SubscriptionInfo *info, int64_t wall_ns)
 {
     bool ordered = info->mode == TRUC__V1__SUBSCRIPTION_MODE__SUBSCRIPTION_MODE_ORDERED;
-    json_t *object =
-        json_pack("{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", info->name, "owner",
-                  info->owner, "pattern", info->pattern, "mode", ordered ? "ordered" : "shared", "paused", info->paused, "key",
-                  bytes_json(info->key), "type", bytes_json(info->type), "source", info->source, "headers", headers_json(info),
-                  "created_ns", number_json((uint64_t)info->created_ns), "position", number_json(info->position), "head_position",
-                  number_json(info->head_position), "lag_positions", number_json(info->lag_positions), "acknowledged",
-                  number_json(info->acknowledged), "expired", number_json(info->expired), "connected",
-                  number_json(info->connected));
+    json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+                               info->name, "owner", info->owner, "pattern", info->pattern, "mode", ordered ? "ordered" : "shared",
+                               "paused", info->paused, "key", bytes_json(info->key), "type", bytes_json(info->type), "source",
+                               info->source, "headers", headers_json(info), "created_ns", number_json((uint64_t)info->created_ns),
+                               "position", number_json(info->position), "head_position", number_json(info->head_position),
+                               "lag_positions", number_json(info->lag_positions), "acknowledged", number_json(info->acknowledged),
+                               "expired", number_json(info->expired), "connected", number_json(info->connected));
 
     if (wall_ns != 0)
         object = add_lag(object, info, wall_ns);

@@ -183,7 +183,8 @@ const struct cli_verb verb_subscription_info = {
         "topics that match (lag_more: there are more), lag_seconds how long the first of them has been in the log, by this "
         "machine's clock. expired are records that expired before they were given. Of a shared subscription in_flight are held by "
         "workers, ready wait for one, delayed wait for their next attempt or their time, aside are for later or given again, lanes "
-        "are keys that wait; lanes_full: too many keys wait, or too many records stand aside, and looking further has stopped until "
+        "are keys that wait; lanes_full: too many keys wait, or too many records stand aside, and looking further has stopped "
+        "until "
         "some are done. sources are those connected.",
     .exits = exits_info,
     .exit_count = CLI_COUNT(exits_info),
