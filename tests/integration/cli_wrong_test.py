@@ -155,7 +155,7 @@ class HelpTest(unittest.TestCase):
     def test_every_verb_explains_itself_with_an_example_first(self):
         overview = cli.run(None, "help").stdout.decode()
         listed = overview.split("verbs:\n")[1].split("\n\n")[0]
-        verbs = re.findall(r"^  ((?:topic |log |bench |subscription )?[a-z0-9]+) .*$", listed, re.M)
+        verbs = re.findall(r"^  ((?:topic |log |bench |subscription |dead )?[a-z0-9]+) .*$", listed, re.M)
         self.assertGreaterEqual(len(verbs), 12)
         for verb in verbs:
             with self.subTest(verb):
