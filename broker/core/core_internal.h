@@ -88,6 +88,7 @@ struct connection {
     struct producer *recent;    /* the one it published with last */
     struct core_reader *readers;
     struct attachment *attachments;
+    struct inquiry *inquiries;
     uint32_t index, reader_count;
     uint32_t output; /* its buffer in this step + 1; 0: none */
     enum connection_state state;
@@ -115,6 +116,7 @@ struct core_reader {
     struct subscription *subscription; /* whose own reading it is; then it has no connection */
     struct attachment *attachment;     /* that it reads for, or fetches for */
     struct question *question;         /* that its bounds answer; owned */
+    struct inquiry *inquiry;           /* that looks by it; then it has no connection either */
     struct watch *watch;               /* when it follows */
     uint64_t position, until;          /* where it stands, where it ends (follow: UINT64_MAX) */
     uint64_t read_until;               /* of the read under way */
@@ -157,7 +159,9 @@ enum pending_kind {
     PENDING_OWN,          /* an entry of the core's own: nobody is answered */
     PENDING_SUBSCRIPTION, /* SUBSCRIPTION_OK */
     PENDING_REMOVAL,      /* SUBSCRIPTION_OK of one that is gone then */
-    PENDING_SETTLE        /* SETTLE_OK */
+    PENDING_SETTLE,       /* SETTLE_OK */
+    PENDING_DEAD,         /* DEAD_OK */
+    PENDING_DEAD_CONFLICT /* error CONFLICT, which tells of letters that may not be on disk */
 };
 
 struct pending {
@@ -184,6 +188,12 @@ struct pending_queue { /* a ring in ticket order */
 struct committed_topic {
     uint32_t topic;
     uint64_t first, last; /* positions */
+};
+
+/* --- requests that ask the log, or wait for subscriptions: inquiry.h ------------------------------------------------------------ */
+
+struct inquiry_list {
+    struct inquiry *first, *last;
 };
 
 /* --- clock -----------------------------------------------------------------------------------------------------------------------
@@ -258,6 +268,12 @@ struct core {
     struct pool attachments, settles;
     struct table attachments_by_number;
 
+    struct inquiry_list inquiries_asking, inquiries_in_line;
+    struct inquiry_list receipts_waiting; /* the one examined longest ago first */
+    uint32_t inquiry_count, look_count;   /* looks under way */
+    uint64_t resolutions;                 /* grows when a subscription may have come to be done with records */
+    int64_t receipts_due_boot_ns;         /* when the next one has waited long enough; INT64_MAX: never */
+
     int64_t wake_boot_ns; /* told by EFFECT_WAKE_AT; 0: none */
     struct digest_context *digest;
     struct output output;
@@ -306,6 +322,7 @@ void core_on_read_resolved(struct core *core, const struct core_event *event); /
 void core_on_read_done(struct core *core, const struct core_event *event);     /* reader.c */
 void core_on_scanned(struct core *core, const struct core_event *event);       /* deliver.c */
 void core_on_fetched(struct core *core, const struct core_event *event);       /* deliver.c */
+void core_on_looked(struct core *core, const struct core_event *event);        /* inquiry.c */
 void core_on_drain(struct core *core);                                         /* drain.c */
 
 void core_request_hello(struct core *core, struct connection *connection, const struct frame *frame);
@@ -321,6 +338,8 @@ void core_request_subscription_change(struct core *core, struct connection *conn
 void core_request_subscriptions(struct core *core, struct connection *connection, const struct frame *frame);
 void core_request_subscribe(struct core *core, struct connection *connection, const struct frame *frame);
 void core_request_settle(struct core *core, struct connection *connection, const struct frame *frame);
+void core_request_dead(struct core *core, struct connection *connection, const struct frame *frame);
+void core_request_receipt(struct core *core, struct connection *connection, const struct frame *frame);
 void core_request_log_info(struct core *core, struct connection *connection, const struct frame *frame);
 
 #endif

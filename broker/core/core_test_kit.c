@@ -149,6 +149,7 @@ static void file_append(struct kit *kit, const struct core_effect *effect)
     entry->producer_id = append->fields.producer_id;
     entry->epoch = append->fields.epoch;
     entry->first_sequence = append->fields.first_sequence;
+    entry->joined = effect->joined;
     entry->batch_bytes = effect->prepared->batch.encoded.size;
     entry->leaf_size = append->leaf_size;
     memcpy(entry->leaf, append->leaf, append->leaf_size);
@@ -163,6 +164,7 @@ static void file_delta(struct kit *kit, const struct core_effect *effect)
     assert_true(effect->bytes.size <= DELTA_BYTES_MAX);
     memcpy(entry->delta, effect->bytes.data, effect->bytes.size);
     entry->delta_size = effect->bytes.size;
+    entry->joined = effect->joined;
 }
 
 static void file_other(struct kit *kit, const struct core_effect *effect)
@@ -370,6 +372,8 @@ static const ProtobufCMessageDescriptor *descriptor_of(enum frame_kind kind)
     case FRAME_SUBSCRIBE_OK:
     case FRAME_DELIVER:
     case FRAME_SETTLE_OK:
+    case FRAME_DEAD_OK:
+    case FRAME_RECEIPT_OK:
         return frame_header_descriptor(kind);
     default:
         fail_msg("the core sent a frame of kind %u", (unsigned)kind);
@@ -517,4 +521,18 @@ void kit_read_done(struct kit *kit, uint64_t reader, uint64_t next, uint64_t rec
         kit->data_held++;
     }
     kit_event(kit, event);
+}
+
+const struct core_look *kit_look(struct kit *kit, enum core_look_kind kind, uint64_t *ret_reader)
+{
+    const struct kit_effect *effect = kit_expect(kit, EFFECT_LOOK);
+
+    assert_int_equal(effect->effect.look->kind, kind);
+    *ret_reader = effect->effect.reader;
+    return effect->effect.look;
+}
+
+void kit_looked(struct kit *kit, uint64_t reader, struct core_looked looked)
+{
+    kit_event(kit, (struct core_event){.kind = CORE_LOOKED, .reader = reader, .looked = looked});
 }

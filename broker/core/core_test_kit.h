@@ -32,6 +32,7 @@ struct kit_entry { /* an append, or (record_count 0) a delta */
     uint16_t leaf_size;
     uint8_t delta[DELTA_BYTES_MAX];
     size_t delta_size;
+    bool joined; /* in one block with the one before */
 };
 
 struct kit_effect { /* one of the others */
@@ -120,5 +121,8 @@ void kit_read(struct kit *kit, uint64_t connection, uint64_t request_id, Truc__V
 /* Answers EFFECT_READ_OPEN and EFFECT_READ. */
 void kit_resolve(struct kit *kit, uint64_t reader, uint64_t from, uint64_t until);
 void kit_read_done(struct kit *kit, uint64_t reader, uint64_t next, uint64_t records, size_t size);
+/* The look that must be due, good until the next step; and its answer. */
+const struct core_look *kit_look(struct kit *kit, enum core_look_kind kind, uint64_t *ret_reader);
+void kit_looked(struct kit *kit, uint64_t reader, struct core_looked looked);
 
 #endif

@@ -207,8 +207,10 @@ static void settle_ordered(struct core *core, struct attachment *attachment, uin
                      "the log takes nothing now; retry after the time given");
         return;
     }
-    if (position > subscription->place.position)
+    if (position > subscription->place.position) {
         subscription->place.position = position;
+        core->resolutions++;
+    }
     settle->next = subscription->settles;
     subscription->settles = settle;
     if (!settle_pend(core, subscription))

@@ -39,6 +39,7 @@ struct subscription {
     struct share *share;                   /* shared, while it is in use; owned */
     struct core_reader *scan, *search;     /* its readings of the log, while attachments are there */
     bool scanning, searching;              /* an answer is due */
+    struct inquiry_list redrives;          /* dead letters whose records are to be given again: redrive.c */
     struct settle *settles, *settles_last; /* to be answered once what they settled is saved */
     struct subscription *next_touched;
     struct subscription *previous_shared, *next_shared; /* in core.subscriptions_shared, while it has a share */
@@ -98,6 +99,9 @@ struct order_names subscription_order_names(const struct core *core);
 
 /* To be pumped at the end of this step. */
 void subscription_touch(struct core *core, struct subscription *subscription);
+
+/* All records below it are done. */
+uint64_t subscription_position(const struct subscription *subscription);
 
 struct Truc__V1__SubscriptionInfo;
 /* A message that borrows the subscription's texts, and its memory from the core's slab of this step. False: no memory. */

@@ -110,6 +110,7 @@ static void forget(struct core *core, struct subscription *subscription)
     order_remove(&core->subscriptions_in_order, &names, subscription->index);
     table_remove(&core->subscriptions_by_name, core_hash(core, full_name(subscription)), subscription->index);
     subscription_drop_share(core, subscription);
+    core->resolutions++; /* who waited for it waits in vain */
     *subscription = (struct subscription){0};
     core->subscription_count--;
 }
@@ -188,6 +189,11 @@ static bool describe_headers(struct core *core, struct bytes headers, Truc__V1__
     info->headers = pointers;
     info->n_headers = count;
     return true;
+}
+
+uint64_t subscription_position(const struct subscription *subscription)
+{
+    return subscription->share ? share_counts(subscription->share).oldest.position : subscription->place.position;
 }
 
 static void describe_state(const struct core *core, const struct subscription *subscription, Truc__V1__SubscriptionInfo *info)
