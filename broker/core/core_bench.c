@@ -253,7 +253,7 @@ static void share_round(struct share_bench *bench)
 
 static void share_run(bool keyed, const char *what)
 {
-    struct share_config config = {.ack_wait_ns = INT64_C(30000000000), .in_flight_max = 10000, .lanes_max = 100000};
+    struct share_config config = {.ack_wait_ns = INT64_C(30000000000), .in_flight_max = 10000, .lanes_max = 100000, .aside_max = 1};
     struct share_bench bench = {.records = calloc(SHARE_RECORDS, sizeof(struct share_record))};
     int64_t begun, took;
 

@@ -21,7 +21,8 @@ bool subscription_provide_share(struct core *core, struct subscription *subscrip
                                   .ack_wait_ns = row->ack_wait_ms * MS,
                                   .backoff_count = row->backoff_count,
                                   .in_flight_max = row->in_flight_max,
-                                  .lanes_max = row->in_flight_max + LANES_BESIDE_IN_FLIGHT};
+                                  .lanes_max = row->in_flight_max + LANES_BESIDE_IN_FLIGHT,
+                                  .aside_max = ASIDE_MAX};
 
     if (subscription->share)
         return true;
@@ -29,7 +30,7 @@ bool subscription_provide_share(struct core *core, struct subscription *subscrip
         config.backoff_ns[i] = row->backoff_ms[i] * MS;
     if (share_create(&config, subscription->place, &subscription->share) != TRUC_OK)
         return false;
-    share_restore_counts(subscription->share, subscription->acknowledged, subscription->dead, 0);
+    share_restore_counts(subscription->share, subscription->acknowledged, subscription->dead, subscription->expired);
     subscription->previous_shared = NULL;
     subscription->next_shared = core->subscriptions_shared;
     if (subscription->next_shared)
@@ -350,6 +351,7 @@ static bool put(void *context, const struct delta *delta)
         saving->subscription->place = delta->cursor.place;
         saving->subscription->acknowledged = delta->cursor.acknowledged;
         saving->subscription->dead = delta->cursor.dead;
+        saving->subscription->expired = delta->cursor.expired;
     }
     return done;
 }
