@@ -118,6 +118,33 @@ static void publish(uint64_t connection, const char *topic, uint64_t first)
                 &(struct kit_batch){.topic = topic, .producer_id = 1, .epoch = 1, .first_sequence = first, .record_count = 1});
 }
 
+/* To topics that nothing else is published to. */
+static void publish_together(uint64_t connection, uint64_t round)
+{
+    static const char *const topics[] = {"together.0", "together.1", "together.2"};
+    struct kit_batch batches[3];
+
+    for (size_t i = 0; i < 3; i++)
+        batches[i] =
+            (struct kit_batch){.topic = topics[i], .producer_id = 1, .epoch = 1, .first_sequence = round, .record_count = 1};
+    kit_event(&kit, kit_together_event(&kit, connection, 7, batches, 3));
+}
+
+/* Whatever failed, of each three that came together all are in the log or none. */
+static uint64_t check_together(void)
+{
+    uint64_t entries[3] = {0};
+
+    for (size_t i = 0; i < kit.log_count; i++) {
+        const struct kit_entry *entry = &kit.log[i];
+
+        if (entry->record_count > 0 && entry->leaf[3] == 10 && memcmp(entry->leaf + 224, "together.", 9) == 0)
+            entries[entry->leaf[224 + 9] - '0']++;
+    }
+    assert_true(entries[0] == entries[1] && entries[1] == entries[2]);
+    return entries[0];
+}
+
 static void follow(uint64_t connection, uint64_t request_id, const char *pattern)
 {
     Truc__V1__Read read = TRUC__V1__READ__INIT;
@@ -171,6 +198,7 @@ static void live(void)
             (void)snprintf(topic, sizeof topic, "t.%u", i);
             publish(connection, topic, round);
         }
+        publish_together(connection, round);
         kit_commit(&kit);
         serve_readers();
     }
@@ -217,12 +245,14 @@ static void every_allocation_may_fail(void **state)
         if (taken < fail_at)
             break;
         failures++;
+        (void)check_together();
         work_again();
         assert_int_equal(kit.prepared_held, 0);
         assert_int_equal(kit.data_held, 0);
         assert_int_equal(core_counts(kit.core).readers, 0);
         kit_fini(&kit);
     }
+    assert_int_equal(check_together(), 20);
     kit_fini(&kit);
     fail_at = 0;
     print_message("%llu allocations failed, one at a time\n", (unsigned long long)failures);

@@ -151,6 +151,7 @@ static void file_append(struct kit *kit, const struct core_effect *effect)
     entry->first_sequence = append->fields.first_sequence;
     entry->joined = effect->joined;
     entry->batch_bytes = effect->prepared->batch.encoded.size;
+    entry->joined = effect->joined;
     entry->leaf_size = append->leaf_size;
     memcpy(entry->leaf, append->leaf, append->leaf_size);
     memcpy(entry->leaf_hash, append->leaf_hash, DIGEST_BYTES);
@@ -482,6 +483,8 @@ struct core_event kit_publish_event(struct kit *kit, uint64_t connection, uint64
     prepared->batch.epoch = batch->epoch;
     prepared->batch.first_sequence = batch->first_sequence;
     prepared->batch.record_count = batch->record_count;
+    prepared->batch.conditional = batch->conditional;
+    prepared->batch.expected_offset = batch->expected_offset;
     memset(prepared->header_digest, 0x11, DIGEST_BYTES);
     memset(prepared->records_root, 0x22, DIGEST_BYTES);
     kit->prepared_held++;
@@ -490,6 +493,22 @@ struct core_event kit_publish_event(struct kit *kit, uint64_t connection, uint64
                                .request_id = request_id,
                                .frame_bytes = batch->frame_bytes ? batch->frame_bytes : (uint32_t)size + 20,
                                .prepared = prepared};
+}
+
+struct core_event kit_together_event(struct kit *kit, uint64_t connection, uint64_t request_id, const struct kit_batch *batches,
+                                     size_t count)
+{
+    struct core_event together = kit_publish_event(kit, connection, request_id, &batches[0]);
+    struct core_prepared *last = together.prepared;
+
+    for (size_t i = 1; i < count; i++) {
+        struct core_event event = kit_publish_event(kit, connection, request_id, &batches[i]);
+
+        together.frame_bytes += event.frame_bytes;
+        last->next = event.prepared;
+        last = event.prepared;
+    }
+    return together;
 }
 
 void kit_publish(struct kit *kit, uint64_t connection, uint64_t request_id, const struct kit_batch *batch)

@@ -112,8 +112,13 @@ struct kit_batch {
     enum codec codec;
     uint32_t record_largest, frame_bytes;
     size_t batch_bytes; /* 0: 100 */
+    bool conditional;
+    uint64_t expected_offset;
 };
 struct core_event kit_publish_event(struct kit *kit, uint64_t connection, uint64_t request_id, const struct kit_batch *batch);
+/* Several batches in one PUBLISH. */
+struct core_event kit_together_event(struct kit *kit, uint64_t connection, uint64_t request_id, const struct kit_batch *batches,
+                                     size_t count);
 void kit_publish(struct kit *kit, uint64_t connection, uint64_t request_id, const struct kit_batch *batch);
 
 /* READ with these fields; commits nothing. */

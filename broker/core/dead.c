@@ -90,8 +90,8 @@ static bool prepare(struct core *core, const struct subscription *subscription, 
     batch_head_write(batch->bytes, &fields, CODEC_NONE, (uint32_t)size, (uint32_t)size, seed);
     payload = bytes_of(batch->bytes + head, size);
     if (batch_parse(bytes_of(batch->bytes, head + size), &prepared->batch, &why) != TRUC_OK ||
-        directory_build(core->config.hash_secret, payload, (uint32_t)count, LETTER_RECORD_BYTES_MAX, &built, &capacity, &directory,
-                        NULL, &why) != TRUC_OK)
+        directory_build(core->config.hash_secret, payload, (uint32_t)count, LETTER_RECORD_BYTES_MAX, 0, &built, &capacity,
+                        &directory, NULL, &why) != TRUC_OK)
         return false;
     CORE_INVARIANT(directory.size <= directory_bytes_max(count));
     memcpy(directory_at, directory.data, directory.size);

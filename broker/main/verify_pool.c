@@ -37,7 +37,7 @@ struct verify_pool {
 static void job_release(struct letter *letter)
 {
     if (letter->event.prepared != NULL) { /* the core never saw it */
-        publish_free(letter->event.prepared->owner);
+        publish_free_all(letter->event.prepared->owner);
     }
     free(letter);
 }
