@@ -211,7 +211,7 @@ struct core_look_subject { /* a subscription */
     uint32_t subscription; /* its id */
     bool shared;
     uint64_t key; /* of the record */
-    int64_t expires_at_ns;
+    int64_t deliver_at_ns, expires_at_ns;
     int64_t created_ns;       /* the subscription, at the earliest */
     struct bytes owner, name; /* whose dead letters are looked through */
 };

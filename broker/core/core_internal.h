@@ -25,6 +25,7 @@ enum {
     PENDING_OVERHEAD = 512, /* what one request that waits for the disk costs in memory, besides its batch */
     LOG_OVERHEAD = 512,     /* at most what a block adds to one entry or delta: header, table row, paddings, the delta itself */
     PING_BYTES_MAX = 64 * 1024,
+    REQUEST_ARENA_BYTES = 128 * 1024, /* a decoded header: 1,000 settlements, 256 letters */
     GRACE_ENDS_PER_STEP = 1024,
     PAGE_ITEMS_MAX = 300,      /* of PRODUCER_OK and TOPICS_OK: below the 4,096 fields that frame_header_decode takes */
     PAGE_BYTES_MAX = 56 * 1024 /* of their headers, FRAME_HEADER_BYTES_MAX less what is around the items */
@@ -296,7 +297,7 @@ struct core {
     int64_t wake_boot_ns; /* told by EFFECT_WAKE_AT; 0: none */
     struct digest_context *digest;
     struct output output;
-    uint8_t arena[HEADER_ARENA_BYTES];
+    uint8_t arena[REQUEST_ARENA_BYTES];
 };
 
 static inline struct topic *core_topic(const struct core *core, uint32_t index)

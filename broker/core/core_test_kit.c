@@ -297,7 +297,7 @@ void kit_send_raw(struct kit *kit, uint64_t connection, enum frame_kind kind, ui
 
 void kit_send(struct kit *kit, uint64_t connection, enum frame_kind kind, uint64_t request_id, const ProtobufCMessage *message)
 {
-    uint8_t header[8192];
+    uint8_t header[FRAME_HEADER_BYTES_MAX];
     size_t size = protobuf_c_message_get_packed_size(message);
 
     assert_true(size <= sizeof header);

@@ -24,8 +24,9 @@ static struct share_look ordered_standing(const struct subscription *subscriptio
     return (struct share_look){.standing = reader && place.position < reader->position ? STANDING_LEASED : STANDING_AHEAD};
 }
 
-static struct share_look shared_standing(const struct subscription *subscription, uint64_t key, struct place place)
+static struct share_look shared_standing(const struct subscription *subscription, const struct share_record *record)
 {
+    struct place place = record->place;
     struct share_look look;
 
     if (!subscription->share) { /* no key waits: everything below its place is done */
@@ -34,17 +35,17 @@ static struct share_look shared_standing(const struct subscription *subscription
 
         return (struct share_look){.standing = below ? STANDING_RESOLVED : STANDING_AHEAD};
     }
-    look = share_look_at(subscription->share, key, place);
+    look = share_look_at(subscription->share, record);
     /* What is settled and could not be given to the log yet may come again. */
     if (look.standing == STANDING_RESOLVED && share_unsaved(subscription->share))
         look.standing = STANDING_LEASED;
     return look;
 }
 
-static struct share_look standing(const struct subscription *subscription, uint64_t key, struct place place)
+static struct share_look standing(const struct subscription *subscription, const struct share_record *record)
 {
-    return subscription->row.mode == SUBSCRIPTION_ORDERED ? ordered_standing(subscription, place)
-                                                          : shared_standing(subscription, key, place);
+    return subscription->row.mode == SUBSCRIPTION_ORDERED ? ordered_standing(subscription, record->place)
+                                                          : shared_standing(subscription, record);
 }
 
 /* Whether nothing is to be waited for of a name. */
@@ -59,7 +60,7 @@ static bool is_done(const struct core *core, const struct receipt *receipt, cons
     if (!subject->wanted)
         return true;
     subscription = core_subscription(core, subject->subscription);
-    return !subscription->text || standing(subscription, subject->key, receipt->place).standing == STANDING_RESOLVED;
+    return !subscription->text || standing(subscription, &subject->record).standing == STANDING_RESOLVED;
 }
 
 static bool all_done(const struct core *core, const struct receipt *receipt)
@@ -136,7 +137,7 @@ static bool prepare(struct core *core, struct inquiry *inquiry)
 
         if (!subject->wanted || !subscription->text)
             continue;
-        subject->now = standing(subscription, subject->key, receipt->place);
+        subject->now = standing(subscription, &subject->record);
         subject->asked = false;
         any |= subject->listed && subject->now.standing == STANDING_RESOLVED;
     }
@@ -155,8 +156,9 @@ static void describe(const struct core *core, const struct receipt *receipt, con
     *out = (struct core_look_subject){.spec = subscription_read_spec(core, subscription),
                                       .subscription = subscription->row.subscription_id,
                                       .shared = subscription->row.mode == SUBSCRIPTION_SHARED,
-                                      .key = subject->key,
-                                      .expires_at_ns = subject->expires_at_ns,
+                                      .key = subject->record.key,
+                                      .deliver_at_ns = subject->record.deliver_at_ns,
+                                      .expires_at_ns = subject->record.expires_at_ns,
                                       .created_ns = subscription->row.created_ns,
                                       .owner = subscription->row.owner,
                                       .name = subscription->row.name};
@@ -205,8 +207,11 @@ static void take_records(struct core *core, struct receipt *receipt, const struc
         if (!subject->asked)
             continue;
         subject->wanted = record->wanted;
-        subject->key = record->key;
-        subject->expires_at_ns = record->expires_at_ns;
+        subject->record = (struct share_record){.place = looked->place,
+                                                .bytes = record->bytes,
+                                                .key = record->key,
+                                                .deliver_at_ns = record->deliver_at_ns,
+                                                .expires_at_ns = record->expires_at_ns};
         record++;
     }
     receipt->examined = core->resolutions;

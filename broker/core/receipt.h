@@ -21,9 +21,8 @@ struct receipt_subject {
     uint32_t subscription; /* its index, which no other one ever has */
     bool listed;           /* of the page */
     bool asked;            /* in the look under way */
-    bool wanted;           /* it wants the record */
-    uint64_t key;          /* of the record */
-    int64_t expires_at_ns;
+    bool wanted;           /* it wants the record, which is: */
+    struct share_record record;
     struct share_look now; /* how it stands */
     struct core_look_history history;
 };

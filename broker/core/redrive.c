@@ -104,7 +104,7 @@ static bool refuse_letter(struct core *core, struct redrive *redrive, size_t let
 static bool can_be_given(struct core *core, struct subscription *subscription, struct redrive *redrive)
 {
     for (size_t i = 0; i < redrive->count; i++) {
-        struct share_look look = share_look_at(subscription->share, redrive->records[i].key, redrive->places[i]);
+        struct share_look look = share_look_at(subscription->share, &redrive->records[i]);
 
         if (look.standing == STANDING_AHEAD)
             return refuse_letter(core, redrive, i, TRUC_NOT_FOUND,
@@ -242,6 +242,7 @@ static void looked(struct core *core, struct inquiry *inquiry, const struct core
         redrive->records[i] = (struct share_record){.place = redrive->places[i],
                                                     .bytes = records[i].bytes,
                                                     .key = records[i].key,
+                                                    .deliver_at_ns = records[i].deliver_at_ns,
                                                     .expires_at_ns = records[i].expires_at_ns};
     }
     if (!subscription_provide_share(core, subscription)) {

@@ -79,7 +79,7 @@ static truc_status begin(struct inquest *inquest, struct subject *subject)
     }
     subject->traced = true;
     subject->begin = inquest->block;
-    trace_begin(&subject->trace, history->subscription, history->shared, history->key, inquest->place);
+    trace_begin(&subject->trace, history, inquest->place);
     if (subject->letter.there) { /* it was given again */
         subject->begin = subject->letter.block;
         trace_again(&subject->trace);

@@ -24,7 +24,7 @@ struct log_history {
     uint32_t subscription; /* its id; it wants the record, and is done with it */
     bool shared;
     uint64_t key; /* of the record: its hash; 0: none */
-    int64_t expires_at_ns;
+    int64_t deliver_at_ns, expires_at_ns;
     int64_t created_ns;       /* the subscription, at the earliest */
     struct bytes owner, name; /* of the subscription */
     /* out */

@@ -10,11 +10,15 @@ static bool same(struct place a, struct place b)
     return a.position == b.position && a.index == b.index;
 }
 
-void trace_begin(struct trace *trace, uint32_t subscription, bool shared, uint64_t key, struct place place)
+void trace_begin(struct trace *trace, const struct log_history *asked, struct place place)
 {
-    *trace = (struct trace){.place = place, .subscription = subscription, .shared = shared, .key = key};
+    *trace = (struct trace){.place = place,
+                            .subscription = asked->subscription,
+                            .shared = asked->shared,
+                            .single = asked->key == 0 || asked->deliver_at_ns != 0,
+                            .key = asked->key};
     /* Lanes of one record are written after the record: nothing of them is unknown. */
-    trace->lane = shared && key != 0 ? TRACE_LANE_UNKNOWN : TRACE_LANE_NONE;
+    trace->lane = trace->shared && !trace->single ? TRACE_LANE_UNKNOWN : TRACE_LANE_NONE;
 }
 
 void trace_again(struct trace *trace)
@@ -66,7 +70,7 @@ static void see_lane(struct trace *trace, const struct delta_lane *lane)
     }
     if (trace->key == 0 || lane->row.aside) {
         own_lane(trace, lane);
-    } else {
+    } else if (!trace->single) {
         key_lane(trace, lane);
     }
 }

@@ -1,14 +1,15 @@
 /* trace.h: one record in one subscription, delta by delta. Layer: log, inside. Pure.
  *
  * A save of a shared subscription gives lanes first and its cursor last. With it a record is done when the cursor has passed it, no
- * lane of its key stands at or before it, and no lane of its own (it has no key, or stands aside) stands. When the lane of its key
+ * lane of its key stands at or before it, and no lane of its own (it has no key, or a time to be delivered at, or was dead and is
+ * given again) stands. When the lane of its key
  * has not been seen yet, one may stand at an earlier record since before this record was written: then what is said holds only if
  * there was none. That shows, at the latest, when the lane is seen for the first time: any lane at a later record is written after
  * this one, so a lane that is gone, or has moved to a record below the cursor before, stood at or before it until then. */
 #ifndef TRUC_LOG_TRACE_H
 #define TRUC_LOG_TRACE_H
 
-#include "proto/catalog.h"
+#include "broker/log/history.h"
 
 enum trace_lane { TRACE_LANE_UNKNOWN, TRACE_LANE_NONE, TRACE_LANE_THERE };
 
@@ -26,6 +27,7 @@ struct trace {
     struct place place; /* of the record */
     uint32_t subscription;
     bool shared;
+    bool single; /* it has no key, or a time to be delivered at: never in the lane of its key */
     uint64_t key;
     /* the subscription */
     bool defined; /* its definition was the delta before this one */
@@ -48,7 +50,8 @@ struct trace {
     bool certain;          /* early, or late if that is there */
 };
 
-void trace_begin(struct trace *trace, uint32_t subscription, bool shared, uint64_t key, struct place place);
+/* Of what is asked about, subscription, mode, key and deliver_at count. */
+void trace_begin(struct trace *trace, const struct log_history *asked, struct place place);
 
 /* It was dead and is given again: it stands aside from here on. */
 void trace_again(struct trace *trace);

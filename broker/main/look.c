@@ -200,6 +200,7 @@ static truc_status look_for_histories(struct look *look, struct log *log, struct
         histories[i] = (struct log_history){.subscription = subject->subscription,
                                             .shared = subject->shared,
                                             .key = subject->key,
+                                            .deliver_at_ns = subject->deliver_at_ns,
                                             .expires_at_ns = subject->expires_at_ns,
                                             .created_ns = subject->created_ns,
                                             .owner = subject->owner,
