@@ -12,8 +12,7 @@ static uint64_t letter_count; /* next offset of the topic of dead letters */
 static void publish(struct kit_producer producer, uint32_t records)
 {
     kit_publish(&kit, admin, 1000,
-                &(struct kit_batch){
-                    .topic = "t.1", .producer_id = producer.id, .epoch = producer.epoch, .record_count = records});
+                &(struct kit_batch){.topic = "t.1", .producer_id = producer.id, .epoch = producer.epoch, .record_count = records});
     kit_commit(&kit);
     kit_take(&kit, admin, FRAME_PUBLISH_OK, 1000);
 }
@@ -47,9 +46,8 @@ static void scanned(uint32_t count)
 
     for (uint32_t i = 0; i < count; i++)
         records[i] = (struct share_record){.place = {0, i}, .bytes = 100, .key = key_of(i, count)};
-    kit_event(&kit, (struct core_event){.kind = CORE_SCANNED,
-                                        .reader = reader,
-                                        .scanned = {.records = records, .count = count, .next = {1, 0}}});
+    kit_event(&kit, (struct core_event){
+                        .kind = CORE_SCANNED, .reader = reader, .scanned = {.records = records, .count = count, .next = {1, 0}}});
 }
 
 static void settle(uint64_t first, uint32_t count, Truc__V1__Outcome outcome)
@@ -161,10 +159,8 @@ static void looked(uint32_t missing, bool damaged)
     for (size_t i = 0; i < look->place_count; i++) {
         uint32_t index = look->places[i].index;
 
-        records[i] = (struct core_look_record){.wanted = index != missing,
-                                               .damaged = index == missing && damaged,
-                                               .bytes = 100,
-                                               .key = key_of(index, RECORDS)};
+        records[i] = (struct core_look_record){
+            .wanted = index != missing, .damaged = index == missing && damaged, .bytes = 100, .key = key_of(index, RECORDS)};
     }
     kit_looked(&kit, reader, (struct core_looked){.records = records});
     assert_non_null(kit_other(&kit, EFFECT_READ_CLOSE));

@@ -153,9 +153,8 @@ static void get_in_line(struct core *core)
         struct inquiry *inquiry = core->inquiries_asking.first;
 
         list_remove(inquiry);
-        inquiry->state = INQUIRY_IDLE;
-        if (inquiry->kind->prepare && !inquiry->kind->prepare(core, inquiry))
-            continue;
+        if (inquiry->kind->prepare)
+            inquiry->kind->prepare(core, inquiry);
         inquiry->ticket = core->last_ticket;
         inquiry->state = INQUIRY_IN_LINE;
         list_add(&core->inquiries_in_line, inquiry);

@@ -18,10 +18,10 @@ enum { INQUIRIES_MAX = 10000, LOOKS_MAX = 2 };
 
 /* What an inquiry of a kind does; each function may end it. */
 struct inquiry_kind {
-    /* At the end of the step in which it asked: takes down what it must know. False: it needs no look: it has ended, or waits.
-     * NULL: there is nothing to take down. */
-    bool (*prepare)(struct core *core, struct inquiry *inquiry);
-    /* Fills in the look, at the end of a step; what that points to is good until the next one. False: no look: it has ended. */
+    /* At the end of the step in which it asked: takes down what it must know. NULL: nothing. */
+    void (*prepare)(struct core *core, struct inquiry *inquiry);
+    /* When all of that is on disk: fills in the look, at the end of a step; what that points to is good until the next one. False:
+     * it needs none, and has ended. */
     bool (*look)(struct core *core, struct inquiry *inquiry, struct core_look *look);
     /* The answer: status and why, or looked. */
     void (*looked)(struct core *core, struct inquiry *inquiry, const struct core_event *event);

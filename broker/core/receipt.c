@@ -124,28 +124,20 @@ void receipt_examine(struct core *core)
 /* --- asking the log --------------------------------------------------------------------------------------------------------------
  */
 
-static bool prepare(struct core *core, struct inquiry *inquiry)
+static void prepare(struct core *core, struct inquiry *inquiry)
 {
     struct receipt *receipt = (struct receipt *)inquiry;
-    bool any = false;
 
     if (!receipt->placed)
-        return true;
+        return;
     for (uint32_t i = 0; i < receipt->subject_count; i++) {
         struct receipt_subject *subject = &receipt->subjects[i];
         const struct subscription *subscription = core_subscription(core, subject->subscription);
 
-        if (!subject->wanted || !subscription->text)
-            continue;
-        subject->now = standing(subscription, &subject->record);
-        subject->asked = false;
-        any |= subject->listed && subject->now.standing == STANDING_RESOLVED;
+        if (subject->wanted && subscription->text)
+            subject->now = standing(subscription, &subject->record);
     }
     receipt->waited = all_done(core, receipt);
-    if (any)
-        return true;
-    receipt_answer(core, receipt);
-    return false;
 }
 
 static void describe(const struct core *core, const struct receipt *receipt, const struct receipt_subject *subject,
@@ -182,6 +174,10 @@ static bool look(struct core *core, struct inquiry *inquiry, struct core_look *l
                          (!receipt->placed || (subject->listed && subject->wanted && subject->now.standing == STANDING_RESOLVED));
         if (subject->asked)
             describe(core, receipt, subject, &subjects[look->subject_count++]);
+    }
+    if (receipt->placed && look->subject_count == 0) {
+        receipt_answer(core, receipt);
+        return false;
     }
     look->kind = receipt->placed ? LOOK_HISTORY : LOOK_RECORDS;
     look->by_offset = !receipt->placed;
