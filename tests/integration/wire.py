@@ -24,11 +24,13 @@ EVIDENCE_RECORD, EVIDENCE_BATCH = 1, 2
 
 # proto/status.def: the ones that tests name
 OK = 0
+INVALID_ARGUMENT = 3
 PROTOCOL, VERSION_MISMATCH, LOG_MISMATCH = 11, 12, 13
 FRAME_TOO_LARGE, RECORD_TOO_LARGE, BATCH_TOO_LARGE = 15, 16, 17
 BAD_TOPIC, BAD_PATTERN, BAD_SOURCE, BAD_RECORD, BAD_BATCH, BAD_CODEC = 18, 19, 20, 21, 22, 23
 BUSY, CREDIT_EXCEEDED = 25, 26
 DUPLICATE, OUT_OF_SEQUENCE, FENCED, UNKNOWN_PRODUCER = 28, 29, 30, 31
+EVIDENCE_MISMATCH, CONFLICT = 32, 35
 NOT_FOUND, OUT_OF_RANGE, DISK_FULL, CLOCK_BEHIND, DAMAGED, LOCKED = 33, 34, 36, 37, 38, 39
 NOT_LOGGED_IN, NOT_ALLOWED, TOO_MANY = 42, 43, 44
 
@@ -128,9 +130,12 @@ def payload_of(records):
     return b"".join(varint(len(one)) + one for one in records)
 
 
-def batch_header(topic, producer_id, epoch, first_sequence, count, source="local", system="test", evidence=EVIDENCE_RECORD):
+def batch_header(topic, producer_id, epoch, first_sequence, count, source="local", system="test", evidence=EVIDENCE_RECORD,
+                 deliver_at_ns=0, expected_offset=None):
     return (field_bytes(1, topic) + field_bytes(2, source) + field_bytes(3, system) + field_uint(5, evidence)
-            + field_uint(6, producer_id) + field_uint(7, epoch) + field_uint(8, first_sequence) + field_uint(9, count))
+            + field_uint(6, producer_id) + field_uint(7, epoch) + field_uint(8, first_sequence) + field_uint(9, count)
+            + field_fixed64(10, deliver_at_ns)
+            + (b"" if expected_offset is None else varint(11 << 3) + varint(expected_offset)))  # 0 is an expectation too
 
 
 def batch_raw(header, stored, raw_size=None, codec=CODEC_NONE, seed=None, signature=b"", stored_size=None):
@@ -358,7 +363,7 @@ class Producer:
     def __init__(self, client, name=""):
         self.client = client
         fields = decode(client.ask(PRODUCER_OPEN, field_bytes(1, name)).header)
-        self.id, self.epoch = first(fields, 1), first(fields, 2)
+        self.name, self.id, self.epoch = name, first(fields, 1), first(fields, 2)
         self.sequences = {}
         for encoded in fields.get(3, []):
             sequence = decode(encoded)
@@ -375,6 +380,18 @@ class Producer:
         request_id = self.client.request_id()
         self.client.send(frame(PUBLISH, request_id, b"", encoded))
         return request_id
+
+    def send_together(self, batches, sizes=None):
+        """Sends several batches in one PUBLISH, which may lie about their sizes; returns the request id."""
+        packed = b"".join(varint(size) for size in (map(len, batches) if sizes is None else sizes))
+        request_id = self.client.request_id()
+        self.client.send(frame(PUBLISH, request_id, field_bytes(1, packed), b"".join(batches)))
+        return request_id
+
+    def resume(self, client):
+        """Goes on over another connection, as the same instance."""
+        client.ask(PRODUCER_OPEN, field_bytes(1, self.name) + field_uint(2, self.id) + field_uint(3, self.epoch))
+        self.client = client
 
     def publish(self, topic, records, **options):
         """Publishes and waits; {1: position, 2: base offset, 4: duplicate, 5: topic created} as decode() gives it."""

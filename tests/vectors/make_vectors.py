@@ -98,7 +98,7 @@ def hello(make):
     ])
 
 
-def frames(make, batch):
+def frames(make, batch, other):
     make.write("frames", "One frame of every further kind, and frames that end a connection (docs/protocol.md).", [
         frame("smallest frame", "CANCEL", 9, {}),
         frame("ping with a payload to echo", "PING", 3, {}, b"echo"),
@@ -109,10 +109,17 @@ def frames(make, batch):
             "producer_id": "7", "epoch": 3, "sequences": [{"topic": "dossier.a"}, {"topic": TOPIC, "next_sequence": "8577"}],
             "more": True, "grace_ms": 60000}),
         frame("publish of one batch", "PUBLISH", 5, {}, bytes.fromhex(batch)),
+        frame("publish of two batches", "PUBLISH", 5, {"batch_bytes": [len(batch) // 2, len(other) // 2]},
+              bytes.fromhex(batch + other)),
         frame("published", "PUBLISH_OK", 5, {
             "position": "12", "base_offset": "345", "append_time_ns": "1591344000000000002", "topic_created": True}),
         frame("published before", "PUBLISH_OK", 5, {
             "position": "12", "base_offset": "345", "append_time_ns": "1591344000000000002", "duplicate": True}),
+        frame("two batches published", "PUBLISH_OK", 5, {
+            "position": "12", "base_offset": "345", "append_time_ns": "1591344000000000002", "subscriptions": 2, "others": [{
+                "position": "13", "append_time_ns": "1591344000000000003", "topic_created": True, "subscriptions": 1}]}),
+        frame("publish refused by its condition", "ERROR", 5, {
+            "status": 35, "message": "the topic's next offset is 345, the batch expected 340", "actual": "345"}),
         frame("publish refused out of sequence", "ERROR", 5, {
             "status": 29, "message": "expected sequence 40", "actual": "40"}),
         frame("busy", "ERROR", 5, {"status": 25, "message": "the core's queue is full", "retry_after_ms": 20}),
@@ -226,6 +233,8 @@ def batches(make, by_name):
         vector("three records, evidence batch", "batch", batch_meaning(some, evidence=2)),
         vector("delayed", "batch", batch_meaning(some, deliver_at_ns="1591430400000000000")),
         vector("conditional at offset 0", "batch", batch_meaning(some, expected_offset="0")),
+        vector("another topic, conditional at offset 0", "batch",
+               batch_meaning(some, topic="dossier.audit", expected_offset="0")),
         vector("delayed and conditional", "batch",
                batch_meaning(some, deliver_at_ns="1591430400000000000", expected_offset="345")),
         vector("forty records, two levels of digests", "batch", batch_meaning(many)),
@@ -458,7 +467,7 @@ def main():
     some = [by_name["smallest record"], by_name["dossier event"], by_name["every field"]]
     _, header, payload, many, by_batch = batches(make, by_name)
     hello(make)
-    frames(make, by_batch["three records"])
+    frames(make, by_batch["three records"], by_batch["another topic, conditional at offset 0"])
     by_directory = directories(make, by_name)
     digest = digests(make, some, many, header, payload, "00")
     leaf = leaves(make, digest)
