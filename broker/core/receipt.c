@@ -309,39 +309,55 @@ static struct receipt_subject *add_subject(struct receipt *receipt, const struct
     return subject;
 }
 
-/* Subscriptions whose pattern matches, of all agencies, in byte order of owner and name. */
+/* The first ones whose pattern matches, of all agencies, in byte order of owner and name; one more than a page, if there is. */
+struct page {
+    const struct core *core;
+    struct bytes after; /* only those behind it */
+    size_t count;
+    const struct subscription *items[RECEIPT_PAGE_MAX + 1];
+};
+
+static void add_to_page(void *context, struct pattern_member *member)
+{
+    struct page *page = context;
+    const struct subscription *subscription =
+        (const struct subscription *)((const char *)member - offsetof(struct subscription, pattern));
+    struct bytes name = subscription_full_name(subscription);
+    size_t at = page->count;
+
+    if (subscription->change_ticket > page->core->committed_ticket || order_compare(name, page->after) <= 0)
+        return;
+    while (at > 0 && order_compare(name, subscription_full_name(page->items[at - 1])) < 0)
+        at--;
+    if (at > RECEIPT_PAGE_MAX)
+        return;
+    if (page->count <= RECEIPT_PAGE_MAX)
+        page->count++;
+    memmove(page->items + at + 1, page->items + at, (page->count - at - 1) * sizeof page->items[0]);
+    page->items[at] = subscription;
+}
+
 static bool collect_page(const struct wish *wish, struct receipt *receipt)
 {
-    struct core *core = wish->core;
-    struct order_names names = subscription_order_names(core);
+    struct page page = {.core = wish->core};
     uint8_t text[AGENCY_BYTES_MAX + 1 + SUBSCRIPTION_NAME_BYTES_MAX];
-    struct bytes owner, name, after = {0};
-    struct order_cursor cursor;
-    uint32_t index;
+    struct bytes owner, name;
 
     if (wish->request->after[0] != '\0') {
         if (!split(wish, wish->request->after, &owner, &name)) {
-            answer_error(core, wish->connection, wish->request_id, refusal_of(TRUC_INVALID_ARGUMENT),
+            answer_error(wish->core, wish->connection, wish->request_id, refusal_of(TRUC_INVALID_ARGUMENT),
                          "`after` is not AGENCY/NAME of a subscription; take the last one of the page before");
             return false;
         }
         memcpy(text, owner.data, owner.size);
         text[owner.size] = '\0';
         memcpy(text + owner.size + 1, name.data, name.size);
-        after = bytes_of(text, owner.size + 1 + name.size);
+        page.after = bytes_of(text, owner.size + 1 + name.size);
     }
-    cursor = order_after(&core->subscriptions_in_order, &names, after);
-    while (order_next(&core->subscriptions_in_order, &cursor, &index)) {
-        const struct subscription *subscription = core_subscription(core, index);
-
-        if (!pattern_match(subscription->row.pattern, receipt->topic) || subscription->change_ticket > core->committed_ticket)
-            continue;
-        if (receipt->subject_count == RECEIPT_PAGE_MAX) {
-            receipt->more = true;
-            break;
-        }
-        add_subject(receipt, subscription)->listed = true;
-    }
+    pattern_tree_visit(&wish->core->patterns, receipt->topic, add_to_page, &page);
+    receipt->more = page.count > RECEIPT_PAGE_MAX;
+    for (size_t i = 0; i < page.count && i < RECEIPT_PAGE_MAX; i++)
+        add_subject(receipt, page.items[i])->listed = true;
     return true;
 }
 

@@ -26,11 +26,12 @@ enum {
 };
 
 struct subscription {
-    struct subscription_row row; /* its texts are in text */
-    uint8_t *text;               /* owned; NULL: a free slot */
-    uint32_t index;              /* id - 1 */
-    bool touched;                /* in core.subscriptions_touched */
-    uint64_t change_ticket;      /* of its last definition */
+    struct subscription_row row;   /* its texts are in text */
+    uint8_t *text;                 /* owned; NULL: a free slot */
+    struct pattern_member pattern; /* in core.patterns */
+    uint32_t index;                /* id - 1 */
+    bool touched;                  /* in core.subscriptions_touched */
+    uint64_t change_ticket;        /* of its last definition */
     /* accepted: what the deltas given to the log add up to */
     struct place place;
     uint64_t acknowledged, dead, expired;
@@ -96,6 +97,7 @@ struct subscription *subscription_renew(struct core *core, struct subscription *
 void subscription_fini(struct subscription *subscription);
 
 /* Owner, zero byte, name: the names in core.subscriptions_in_order. */
+struct bytes subscription_full_name(const struct subscription *subscription);
 struct order_names subscription_order_names(const struct core *core);
 
 /* To be pumped at the end of this step. */
