@@ -206,7 +206,7 @@ struct committed_topic {
     uint64_t first, last; /* positions */
 };
 
-/* --- requests that ask the log, or wait for subscriptions: inquiry.h ------------------------------------------------------------ */
+/* --- requests that ask the log, or wait for subscriptions: inquiry.h ---------------------------------------------------------- */
 
 struct inquiry_list {
     struct inquiry *first, *last;

@@ -1,5 +1,5 @@
 /* What the log says became of a record: cases that differ in what was saved when, dead letters, and a random run of a shared
- * subscription against a plain model of it. Lag. */
+ * subscription against a plain model of it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "broker/log/history.h"
-#include "broker/log/lag.h"
 #include "broker/log/log_test_kit.h"
 #include "broker/log/trace.h"
 
@@ -556,30 +555,6 @@ static void every_record_of_a_random_run_is_told_exactly(void **state)
     assert_true(checked > (size_t)MODEL_RUNS * MODEL_RECORDS / 2);
 }
 
-/* --- lag --------------------------------------------------------------------------------------------------------------------- */
-
-static void lag_counts_what_matches(void **state)
-{
-    struct log_lag lag;
-    (void)state;
-    (void)record();
-    maker_add(&maker, maker_topic(&maker, "t.2"), 3, 1000, NULL, 1);
-    maker_add(&maker, maker_topic(&maker, "u.1"), 5, 1000, NULL, 1);
-    int64_t since_ns = commit();
-    assert_int_equal(log_lag(bus, bytes_of_text("t.>"), 1, UINT64_MAX, &lag, NULL), TRUC_OK);
-    assert_int_equal(lag.records, 3);
-    assert_in_range(lag.bytes, 3000, 3600);
-    assert_int_equal(lag.since_ns, since_ns);
-    assert_false(lag.more);
-    assert_int_equal(log_lag(bus, bytes_of_text(">"), 0, 3, &lag, NULL), TRUC_OK);
-    assert_int_equal(lag.records, 9);
-    assert_int_equal(log_lag(bus, bytes_of_text("t.>"), 3, 3, &lag, NULL), TRUC_OK);
-    assert_int_equal(lag.records, 0);
-    assert_int_equal(lag.since_ns, 0);
-    assert_int_equal(log_lag(bus, bytes_of_text("nobody.here"), 0, 3, &lag, NULL), TRUC_OK);
-    assert_int_equal(lag.records, 0);
-}
-
 int main(void)
 {
 #define EACH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -599,7 +574,6 @@ int main(void)
         EACH(record_given_again_is_done_when_its_lane_goes),
         EACH(several_subscriptions_are_answered_at_once),
         cmocka_unit_test(every_record_of_a_random_run_is_told_exactly),
-        EACH(lag_counts_what_matches),
     };
 #undef EACH
     return cmocka_run_group_tests(tests, NULL, NULL);

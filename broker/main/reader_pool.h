@@ -1,9 +1,9 @@
 /* reader_pool.h: the threads that read the log. Layer: main.
  *
  * The core thread opens readings, asks one thing of each at a time, and closes them; workers answer with CORE_READ_RESOLVED,
- * CORE_READ_DONE, CORE_SCANNED, CORE_FETCHED and CORE_LOOKED. A reading whose last blocks have not gone out yet, because its peer does not take
- * them, is not read further: slow readers cost no memory, they only read later. When the memory of all blocks is used up and
- * somebody waits for it, `starved` is called now and then, so that peers which take nothing at all can be ended. */
+ * CORE_READ_DONE, CORE_SCANNED, CORE_FETCHED and CORE_LOOKED. A reading whose last blocks have not gone out yet, because its peer
+ * does not take them, is not read further: slow readers cost no memory, they only read later. When the memory of all blocks is used
+ * up and somebody waits for it, `starved` is called now and then, so that peers which take nothing at all can be ended. */
 #ifndef TRUC_MAIN_READER_POOL_H
 #define TRUC_MAIN_READER_POOL_H
 

@@ -105,7 +105,8 @@ def letters(client, name, agency="local"):
             for encoded in record.get(7, []):
                 pair = wire.decode(encoded)
                 headers[wire.first(pair, 1, b"").decode()] = wire.first(pair, 2, b"").decode()
-            found.append((entry.base_offset + at, wire.first(record, 2, b"").decode(), wire.first(record, 3, b"").decode(), headers))
+            kind, key = wire.first(record, 2, b"").decode(), wire.first(record, 3, b"").decode()
+            found.append((entry.base_offset + at, kind, key, headers))
     return found
 
 
