@@ -5,6 +5,7 @@
 #include "broker/core/clock.h"
 #include "broker/core/connection.h"
 #include "broker/core/reader.h"
+#include "broker/core/redrive.h"
 #include "broker/core/subscription_answer.h"
 #include "broker/core/watch.h"
 #include "truc/v1/wire.pb-c.h"
@@ -196,6 +197,7 @@ void attachment_pause_all(struct core *core, struct subscription *subscription)
 void attachment_stop_all(struct core *core, struct subscription *subscription, truc_status status, const char *why)
 {
     settle_refuse_all(core, subscription, status, why);
+    redrive_refuse_all(core, subscription, status, why);
     while (subscription->first) {
         say_end(core, subscription->first, status, why);
         leave(core, subscription->first, false);

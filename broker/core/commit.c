@@ -2,10 +2,12 @@
 #include <stdio.h>
 
 #include "broker/core/connection.h"
+#include "broker/core/inquiry.h"
 #include "broker/core/pending.h"
 #include "broker/core/producer_answer.h"
 #include "broker/core/producer_state.h"
 #include "broker/core/publish_answer.h"
+#include "broker/core/redrive.h"
 #include "broker/core/sequence.h"
 #include "broker/core/subscription_answer.h"
 #include "broker/core/topic_state.h"
@@ -55,6 +57,12 @@ static void answer(struct core *core, struct connection *connection, const struc
         break;
     case PENDING_SUBSCRIPTION:
         subscription_answer(core, connection, pending->request_id, core_subscription(core, pending->subject));
+        break;
+    case PENDING_DEAD:
+        redrive_answer(core, connection, pending);
+        break;
+    case PENDING_DEAD_CONFLICT:
+        redrive_answer_conflict(core, connection, pending);
         break;
     case PENDING_REMOVAL:
         subscription_answer(core, connection, pending->request_id, NULL);
@@ -164,4 +172,6 @@ void core_on_log_failed(struct core *core, const struct core_event *event)
                          "the log failed (%s) before this was on disk; trucd exits, send it again when it is back", core->failure);
         }
     }
+    inquiry_refuse_all(core, refusal_retry(TRUC_STOPPED, RETRY_STATE_MS),
+                       "the log failed before this was answered; trucd exits, ask again when it is back");
 }

@@ -1,6 +1,6 @@
 #include "connection.h"
 
-#include "broker/core/answer.h"
+#include "broker/core/inquiry.h"
 #include "broker/core/producer_state.h"
 #include "broker/core/reader.h"
 #include "broker/core/subscription.h"
@@ -36,6 +36,7 @@ void connection_close(struct core *core, struct connection *connection)
     if (connection->state == CONNECTION_CLOSING)
         return;
     connection->state = CONNECTION_CLOSING;
+    inquiry_drop_all(core, connection);
     attachment_drop_all(core, connection);
     reader_drop_all(core, connection);
     producer_unbind_all(core, connection);
@@ -87,6 +88,7 @@ void core_on_disconnected(struct core *core, const struct core_event *event)
     if (!connection)
         return;
     if (connection->state != CONNECTION_CLOSING) {
+        inquiry_drop_all(core, connection);
         attachment_drop_all(core, connection);
         reader_drop_all(core, connection);
         producer_unbind_all(core, connection);
@@ -144,6 +146,12 @@ static void dispatch(struct core *core, struct connection *connection, const str
         break;
     case FRAME_SETTLE:
         core_request_settle(core, connection, frame);
+        break;
+    case FRAME_DEAD:
+        core_request_dead(core, connection, frame);
+        break;
+    case FRAME_RECEIPT:
+        core_request_receipt(core, connection, frame);
         break;
     case FRAME_HELLO:
     case FRAME_LOGIN:

@@ -5,6 +5,7 @@
 #include "broker/core/clock.h"
 #include "broker/core/connection.h"
 #include "broker/core/drain.h"
+#include "broker/core/inquiry.h"
 #include "broker/core/pending.h"
 #include "broker/core/producer_state.h"
 #include "broker/core/reader.h"
@@ -67,7 +68,7 @@ truc_status core_create(const struct core_config *config, struct core **ret_core
     pool_init(&core->subscriptions, sizeof(struct subscription), 6);
     pool_init(&core->attachments, sizeof(struct attachment), 6);
     pool_init(&core->settles, sizeof(struct settle), 6);
-    core->shares_due_ns = INT64_MAX;
+    core->shares_due_ns = core->receipts_due_boot_ns = INT64_MAX;
     pattern_tree_init(&core->patterns, config->hash_secret);
     core->subscriptions_generation = 1;
     slab_init(&core->names, NAMES_CHUNK_BYTES, 0);
@@ -98,6 +99,7 @@ static void destroy_owned(struct core *core)
         }
     }
     for (struct connection *connection = core->connection_first; connection; connection = connection->next) {
+        inquiry_drop_all(core, connection);
         attachment_drop_all(core, connection);
         reader_drop_all(core, connection);
     }
@@ -204,6 +206,9 @@ static void step_event(struct core *core, const struct core_event *event)
     case CORE_FETCHED:
         core_on_fetched(core, event);
         break;
+    case CORE_LOOKED:
+        core_on_looked(core, event);
+        break;
     case CORE_TICK: /* what is due is done at the end of every step */
         break;
     case CORE_DRAIN:
@@ -223,6 +228,8 @@ static void ask_to_wake(struct core *core)
         if (next_boot_ns == 0 || due_boot_ns < next_boot_ns)
             next_boot_ns = due_boot_ns;
     }
+    if (core->receipts_due_boot_ns != INT64_MAX && (next_boot_ns == 0 || core->receipts_due_boot_ns < next_boot_ns))
+        next_boot_ns = core->receipts_due_boot_ns;
     if (next_boot_ns == 0 || next_boot_ns == core->wake_boot_ns)
         return;
     core->wake_boot_ns = next_boot_ns;
@@ -257,6 +264,7 @@ struct core_effects core_step(struct core *core, const struct core_event *events
     if (core->started) {
         producer_expire(core);
         subscription_pump_all(core);
+        inquiry_advance(core);
         ask_to_wake(core);
     }
     output_end(&core->output);

@@ -105,6 +105,7 @@ enum core_event_kind {
     CORE_SCANNED,       /* reader, scanned; or status, why */
     CORE_FETCHED, /* reader, done (entry_count: how many places were served), data and owner; status, why: what is wrong with the
                    * place after those */
+    CORE_LOOKED,  /* reader, looked; or status, why */
     CORE_TICK,    /* time asked for by EFFECT_WAKE_AT has come */
     CORE_DRAIN    /* shutting down: refuse new publishes, GOAWAY, finish what is pending */
 };
@@ -134,6 +135,40 @@ struct core_scanned {
     uint64_t damaged, damaged_at; /* entries passed over, as they cannot be read, and the first one's position */
 };
 
+/* The answer to EFFECT_LOOK; borrowed during the step. */
+struct core_look_record { /* of LOOK_RECORDS */
+    bool wanted, damaged; /* damaged: it cannot be told */
+    uint32_t bytes;
+    uint64_t key; /* hash; 0: none */
+    int64_t deliver_at_ns, expires_at_ns;
+};
+enum core_resolution {                     /* what became of a record, as the log says it */
+                       RESOLUTION_UNKNOWN, /* the log does not say, or too much would have to be looked at */
+                       RESOLUTION_ACKNOWLEDGED,
+                       RESOLUTION_DEAD,
+                       RESOLUTION_EXPIRED,
+                       RESOLUTION_PASSED, /* the subscription began behind it */
+                       RESOLUTION_DONE    /* acknowledged or expired */
+};
+struct core_look_history { /* of LOOK_HISTORY */
+    enum core_resolution resolution;
+    uint32_t attempts; /* begun */
+    int64_t resolved_ns, first_failed_ns, last_failed_ns;
+    const char *reason; /* of DEAD; static */
+};
+struct core_look_lag { /* of LOOK_LAG */
+    uint64_t records, bytes;
+    int64_t since_ns; /* append time of the first entry; 0: there is none */
+    bool more;        /* there was too much to look at */
+};
+struct core_looked {
+    struct place place;                        /* RECORDS by offset: of the record */
+    int64_t append_time_ns;                    /* likewise */
+    const struct core_look_record *records;    /* of each subject, each place in turn */
+    const struct core_look_history *histories; /* of each subject */
+    struct core_look_lag lag;
+};
+
 struct core_event {
     enum core_event_kind kind;
     uint32_t frame_bytes;
@@ -148,6 +183,7 @@ struct core_event {
     struct core_prepared *prepared;
     struct core_read_done done;
     struct core_scanned scanned;
+    struct core_looked looked;
     uint64_t from, until, from_offset, until_offset;
     truc_status status;
     const char *why; /* borrowed during the step */
@@ -178,6 +214,34 @@ struct core_scan {
     size_t key_count;
 };
 
+/* What is to be found out about records and subscriptions, once. Borrowed until the next step, with all it points to. */
+enum core_look_kind {
+    LOOK_RECORDS, /* which of the places hold a record that a subject wants, and what the log knows of it unread */
+    LOOK_HISTORY, /* how and when each subject was done with the record at places[0], which it is: from the log's deltas */
+    LOOK_LAG      /* what lies between places[0] and the head in topics that match the subject's pattern */
+};
+struct core_look_subject {      /* a subscription */
+    struct core_read_spec spec; /* pattern and filter */
+    /* of HISTORY: */
+    uint32_t subscription; /* its id */
+    bool shared;
+    uint64_t key; /* of the record */
+    int64_t deliver_at_ns, expires_at_ns;
+    int64_t created_ns;       /* the subscription, at the earliest */
+    struct bytes owner, name; /* whose dead letters are looked through */
+};
+struct core_look {
+    enum core_look_kind kind;
+    bool by_offset; /* RECORDS: the place is that of an offset, below the durable head, of a topic: */
+    struct bytes topic;
+    uint64_t offset;
+    const struct place *places;
+    size_t place_count;
+    const struct core_look_subject *subjects;
+    size_t subject_count;
+    uint64_t head; /* the durable position: nothing at or above it is looked at */
+};
+
 enum core_effect_kind {
     EFFECT_SEND,       /* connection, bytes: encoded frames; borrowed until the next step */
     EFFECT_SEND_DATA,  /* connection, bytes = encoded frame head, data + owner = its payload, to be freed after sending */
@@ -195,6 +259,7 @@ enum core_effect_kind {
     EFFECT_FETCH_OPEN, /* reader: prepare to fetch; nothing is answered */
     EFFECT_FETCH,      /* reader, places, place_count (at most 256): answer CORE_FETCHED with some of the first ones' entries,
                         * whole or cut, at least one when it can be read */
+    EFFECT_LOOK,       /* reader, look: opened, answered by CORE_LOOKED, nothing else is asked of it */
     EFFECT_READ_CLOSE, /* reader: nothing further will be asked; an answer under way may still come and is dropped */
     EFFECT_WAKE_AT,    /* boot_ns: CORE_TICK is due then; the latest one counts */
     EFFECT_ALARM,      /* bytes: a line for the operator (clock jump, refusals) */
@@ -219,6 +284,7 @@ struct core_effect {
     const struct core_append *append; /* borrowed until the next step */
     const struct core_read_spec *spec;
     const struct core_scan *scan; /* this, its keys and the places are borrowed until the next step */
+    const struct core_look *look;
     const struct place *places;
     size_t place_count;
     uint64_t from, until;

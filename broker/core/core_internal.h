@@ -26,6 +26,7 @@ enum {
     PENDING_OVERHEAD = 512, /* what one request that waits for the disk costs in memory, besides its batch */
     LOG_OVERHEAD = 512,     /* at most what a block adds to one entry or delta: header, table row, paddings, the delta itself */
     PING_BYTES_MAX = 64 * 1024,
+    REQUEST_ARENA_BYTES = 128 * 1024, /* a decoded header: 1,000 settlements, 256 letters */
     GRACE_ENDS_PER_STEP = 1024,
     PAGE_ITEMS_MAX = 300,      /* of PRODUCER_OK and TOPICS_OK: below the 4,096 fields that frame_header_decode takes */
     PAGE_BYTES_MAX = 56 * 1024 /* of their headers, FRAME_HEADER_BYTES_MAX less what is around the items */
@@ -91,6 +92,7 @@ struct connection {
     struct producer *recent;    /* the one it published with last */
     struct core_reader *readers;
     struct attachment *attachments;
+    struct inquiry *inquiries;
     uint32_t index, reader_count;
     uint32_t output; /* its buffer in this step + 1; 0: none */
     enum connection_state state;
@@ -118,6 +120,7 @@ struct core_reader {
     struct subscription *subscription; /* whose own reading it is; then it has no connection */
     struct attachment *attachment;     /* that it reads for, or fetches for */
     struct question *question;         /* that its bounds answer; owned */
+    struct inquiry *inquiry;           /* that looks by it; then it has no connection either */
     struct watch *watch;               /* when it follows */
     uint64_t position, until;          /* where it stands, where it ends (follow: UINT64_MAX) */
     uint64_t read_until;               /* of the read under way */
@@ -162,7 +165,9 @@ enum pending_kind {
     PENDING_OWN,          /* an entry of the core's own: nobody is answered */
     PENDING_SUBSCRIPTION, /* SUBSCRIPTION_OK */
     PENDING_REMOVAL,      /* SUBSCRIPTION_OK of one that is gone then */
-    PENDING_SETTLE        /* SETTLE_OK */
+    PENDING_SETTLE,       /* SETTLE_OK */
+    PENDING_DEAD,         /* DEAD_OK */
+    PENDING_DEAD_CONFLICT /* error CONFLICT, which tells of letters that may not be on disk */
 };
 
 struct pending {
@@ -200,6 +205,12 @@ struct pending_queue { /* a ring in ticket order */
 struct committed_topic {
     uint32_t topic;
     uint64_t first, last; /* positions */
+};
+
+/* --- requests that ask the log, or wait for subscriptions: inquiry.h ---------------------------------------------------------- */
+
+struct inquiry_list {
+    struct inquiry *first, *last;
 };
 
 /* --- clock -----------------------------------------------------------------------------------------------------------------------
@@ -283,10 +294,16 @@ struct core {
     struct pool attachments, settles;
     struct table attachments_by_number;
 
+    struct inquiry_list inquiries_asking, inquiries_in_line;
+    struct inquiry_list receipts_waiting; /* the one examined longest ago first */
+    uint32_t inquiry_count, look_count;   /* looks under way */
+    uint64_t resolutions;                 /* grows when a subscription may have come to be done with records */
+    int64_t receipts_due_boot_ns;         /* when the next one has waited long enough; INT64_MAX: never */
+
     int64_t wake_boot_ns; /* told by EFFECT_WAKE_AT; 0: none */
     struct digest_context *digest;
     struct output output;
-    uint8_t arena[HEADER_ARENA_BYTES];
+    uint8_t arena[REQUEST_ARENA_BYTES];
 };
 
 static inline struct topic *core_topic(const struct core *core, uint32_t index)
@@ -331,6 +348,7 @@ void core_on_read_resolved(struct core *core, const struct core_event *event); /
 void core_on_read_done(struct core *core, const struct core_event *event);     /* reader.c */
 void core_on_scanned(struct core *core, const struct core_event *event);       /* deliver.c */
 void core_on_fetched(struct core *core, const struct core_event *event);       /* deliver.c */
+void core_on_looked(struct core *core, const struct core_event *event);        /* inquiry.c */
 void core_on_drain(struct core *core);                                         /* drain.c */
 
 void core_request_hello(struct core *core, struct connection *connection, const struct frame *frame);
@@ -346,6 +364,8 @@ void core_request_subscription_change(struct core *core, struct connection *conn
 void core_request_subscriptions(struct core *core, struct connection *connection, const struct frame *frame);
 void core_request_subscribe(struct core *core, struct connection *connection, const struct frame *frame);
 void core_request_settle(struct core *core, struct connection *connection, const struct frame *frame);
+void core_request_dead(struct core *core, struct connection *connection, const struct frame *frame);
+void core_request_receipt(struct core *core, struct connection *connection, const struct frame *frame);
 void core_request_log_info(struct core *core, struct connection *connection, const struct frame *frame);
 
 #endif

@@ -164,9 +164,13 @@ static void settle(uint64_t session, uint64_t first, uint32_t count, Truc__V1__O
 static const Truc__V1__SubscriptionInfo *look_at(char *name)
 {
     Truc__V1__SubscriptionChange look = TRUC__V1__SUBSCRIPTION_CHANGE__INIT;
+    const struct kit_effect *lag;
 
     look.name = name;
     kit_send(&kit, admin, FRAME_SUBSCRIPTION_CHANGE, 8, &look.base);
+    lag = kit_other(&kit, EFFECT_LOOK);
+    if (lag)
+        kit_looked(&kit, lag->effect.reader, (struct core_looked){0});
     return ((const Truc__V1__SubscriptionOk *)kit_take(&kit, admin, FRAME_SUBSCRIPTION_OK, 8))->info;
 }
 
@@ -346,7 +350,8 @@ static void rejected_record_becomes_a_dead_letter_once(void **state)
     const Truc__V1__Deliver *deliver;
     const Truc__V1__SubscriptionOk *ok;
     Truc__V1__SubscriptionChange look = TRUC__V1__SUBSCRIPTION_CHANGE__INIT;
-    uint64_t session, position = kit.head.position;
+    uint64_t session, reader, position = kit.head.position;
+    const struct core_look *lag;
 
     (void)state;
     create_it("work", TRUC__V1__SUBSCRIPTION_MODE__SUBSCRIPTION_MODE_SHARED);
@@ -364,7 +369,16 @@ static void rejected_record_becomes_a_dead_letter_once(void **state)
     assert_int_equal(kit.head.position, position + 1); /* the dead letter is in the log */
     look.name = "work";
     kit_send(&kit, admin, FRAME_SUBSCRIPTION_CHANGE, 8, &look.base);
+    lag = kit_look(&kit, LOOK_LAG, &reader);
+    assert_int_equal(lag->places[0].position, 0); /* of the one leased */
+    kit_looked(&kit, reader, (struct core_looked){.lag = {.records = 2, .bytes = 100, .since_ns = 9, .more = true}});
     ok = kit_take(&kit, admin, FRAME_SUBSCRIPTION_OK, 8);
+    assert_int_equal(ok->info->lag_records, 2);
+    assert_int_equal(ok->info->lag_bytes, 100);
+    assert_int_equal(ok->info->lag_since_ns, 9);
+    assert_true(ok->info->lag_more);
+    assert_int_equal(ok->info->n_sources, 1);
+    assert_string_equal(ok->info->sources[0], "H26.16/worker");
     assert_int_equal(ok->info->dead, 1);
     assert_int_equal(ok->info->in_flight, 1);
 }

@@ -165,6 +165,7 @@ static void file_delta(struct kit *kit, const struct core_effect *effect)
     memcpy(entry->delta, effect->bytes.data, effect->bytes.size);
     entry->delta_size = effect->bytes.size;
     entry->joined = effect->joined;
+    entry->delta_count = effect->delta_count;
 }
 
 static void file_other(struct kit *kit, const struct core_effect *effect)
@@ -296,7 +297,7 @@ void kit_send_raw(struct kit *kit, uint64_t connection, enum frame_kind kind, ui
 
 void kit_send(struct kit *kit, uint64_t connection, enum frame_kind kind, uint64_t request_id, const ProtobufCMessage *message)
 {
-    uint8_t header[8192];
+    uint8_t header[FRAME_HEADER_BYTES_MAX];
     size_t size = protobuf_c_message_get_packed_size(message);
 
     assert_true(size <= sizeof header);
@@ -372,6 +373,8 @@ static const ProtobufCMessageDescriptor *descriptor_of(enum frame_kind kind)
     case FRAME_SUBSCRIBE_OK:
     case FRAME_DELIVER:
     case FRAME_SETTLE_OK:
+    case FRAME_DEAD_OK:
+    case FRAME_RECEIPT_OK:
         return frame_header_descriptor(kind);
     default:
         fail_msg("the core sent a frame of kind %u", (unsigned)kind);
@@ -539,4 +542,18 @@ void kit_read_done(struct kit *kit, uint64_t reader, uint64_t next, uint64_t rec
         kit->data_held++;
     }
     kit_event(kit, event);
+}
+
+const struct core_look *kit_look(struct kit *kit, enum core_look_kind kind, uint64_t *ret_reader)
+{
+    const struct kit_effect *effect = kit_expect(kit, EFFECT_LOOK);
+
+    assert_int_equal(effect->effect.look->kind, kind);
+    *ret_reader = effect->effect.reader;
+    return effect->effect.look;
+}
+
+void kit_looked(struct kit *kit, uint64_t reader, struct core_looked looked)
+{
+    kit_event(kit, (struct core_event){.kind = CORE_LOOKED, .reader = reader, .looked = looked});
 }

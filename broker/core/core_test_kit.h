@@ -23,7 +23,7 @@ struct kit_frame {
     bool taken;
 };
 
-struct kit_entry { /* an append, or (record_count 0) a delta */
+struct kit_entry { /* an append, or (record_count 0) deltas that stay together */
     uint64_t ticket, position, base_offset, first_sequence, producer_id;
     int64_t append_time_ns;
     uint32_t record_count, topic_id, epoch;
@@ -32,6 +32,7 @@ struct kit_entry { /* an append, or (record_count 0) a delta */
     uint16_t leaf_size;
     uint8_t delta[DELTA_BYTES_MAX];
     size_t delta_size;
+    uint32_t delta_count;
     bool joined; /* in one block with the one before */
 };
 
@@ -128,5 +129,8 @@ void kit_read(struct kit *kit, uint64_t connection, uint64_t request_id, Truc__V
 /* Answers EFFECT_READ_OPEN and EFFECT_READ. */
 void kit_resolve(struct kit *kit, uint64_t reader, uint64_t from, uint64_t until);
 void kit_read_done(struct kit *kit, uint64_t reader, uint64_t next, uint64_t records, size_t size);
+/* The look that must be due, good until the next step; and its answer. */
+const struct core_look *kit_look(struct kit *kit, enum core_look_kind kind, uint64_t *ret_reader);
+void kit_looked(struct kit *kit, uint64_t reader, struct core_looked looked);
 
 #endif

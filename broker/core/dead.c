@@ -6,123 +6,116 @@
 #include "broker/core/clock.h"
 #include "broker/core/pending.h"
 #include "broker/core/topic_state.h"
-#include "proto/directory.h"
-#include "proto/record.h"
 
-enum { NUMBER_BYTES = 24, DEAD_RECORD_BYTES_MAX = 1024, DEAD_TYPE_HEADERS = 7 };
-static const char dead_type[] = "truc.dead.v1";
-static const char *const reasons[] = {[DEAD_ATTEMPTS] = "attempts", [DEAD_REJECTED] = "rejected", [DEAD_DAMAGED] = "damaged"};
+enum {
+    DIRECTORY_BYTES_MAX = 64,        /* of a batch's directory, */
+    DIRECTORY_RECORD_BYTES_MAX = 40, /* and more for each record */
+    ENTRY_AROUND_BYTES_MAX = 1024    /* of the entry, around batch and directory */
+};
+_Static_assert((int)LETTER_ATTEMPTS == (int)DEAD_ATTEMPTS && (int)LETTER_REJECTED == (int)DEAD_REJECTED &&
+                   (int)LETTER_DAMAGED == (int)DEAD_DAMAGED,
+               "letters name the reasons that shares have");
 
-/* A prepared batch of the core's own: one piece of memory. */
+/* A prepared batch of the core's own: one piece of memory. Behind it: the batch, then the directory. */
 struct letter_batch {
     struct core_prepared prepared;
-    uint8_t topic[TOPIC_BYTES_MAX];
-    uint8_t bytes[BATCH_PREFIX_BYTES + BATCH_HEADER_BYTES_MAX + DEAD_RECORD_BYTES_MAX];
-    uint8_t directory[256];
+    uint8_t topic[LETTER_TOPIC_BYTES_MAX];
+    uint8_t bytes[];
 };
 
-static struct bytes number_text(uint64_t number, char out[NUMBER_BYTES])
+static size_t batch_bytes_max(size_t count)
 {
-    char *at = out + NUMBER_BYTES;
-
-    do {
-        *--at = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    return bytes_of(at, (size_t)(out + NUMBER_BYTES - at));
+    return (size_t)BATCH_PREFIX_BYTES + BATCH_HEADER_BYTES_MAX + count * LETTER_RECORD_BYTES_MAX;
 }
 
-/* "dead.<agency>.<subscription>" */
-static struct bytes dead_topic(const struct subscription *subscription, uint8_t out[TOPIC_BYTES_MAX])
+static size_t directory_bytes_max(size_t count)
 {
-    const struct subscription_row *row = &subscription->row;
-    uint8_t *at = out;
-
-    memcpy(at, "dead.", 5);
-    memcpy(at += 5, row->owner.data, row->owner.size);
-    at += row->owner.size;
-    *at++ = '.';
-    memcpy(at, row->name.data, row->name.size);
-    return bytes_of(out, (size_t)(at - out) + row->name.size);
+    return DIRECTORY_BYTES_MAX + count * DIRECTORY_RECORD_BYTES_MAX;
 }
 
-/* What only the log's secret and the record's place decide, so that the same events give the same bytes: id and salt seed. */
-static void derive(struct core *core, const struct subscription *subscription, struct place place, uint8_t ret[DIGEST_BYTES])
+uint64_t dead_log_bytes(size_t count)
 {
-    uint8_t where[8 + 4 + 4];
-    const struct bytes parts[] = {bytes_of("truc-dead-v1", 13), bytes_of(core->config.hash_secret, sizeof core->config.hash_secret),
-                                  bytes_of(where, sizeof where)};
-
-    store_u64(where, place.position);
-    store_u32(where + 8, place.index);
-    store_u32(where + 12, subscription->row.subscription_id);
-    digest_parts(core->digest, parts, sizeof parts / sizeof parts[0], ret);
+    return (uint64_t)ENTRY_AROUND_BYTES_MAX + batch_bytes_max(count) + directory_bytes_max(count);
 }
 
-static size_t write_record(struct core *core, const struct subscription *subscription, const struct share_dead *dead,
-                           const uint8_t id[DIGEST_BYTES], uint8_t *out)
+static struct bytes dead_topic(const struct subscription *subscription, uint8_t out[LETTER_TOPIC_BYTES_MAX])
 {
-    char numbers[5][NUMBER_BYTES];
-    const struct record_header headers[DEAD_TYPE_HEADERS] = {
-        {bytes_of_text("reason"), bytes_of_text(reasons[dead->reason])},
-        {bytes_of_text("attempts"), number_text(dead->attempts, numbers[0])},
-        {bytes_of_text("position"), number_text(dead->place.position, numbers[1])},
-        {bytes_of_text("index"), number_text(dead->place.index, numbers[2])},
-        {bytes_of_text("first-failed-ns"), number_text((uint64_t)dead->first_failed_ns, numbers[3])},
-        {bytes_of_text("last-failed-ns"), number_text((uint64_t)dead->last_failed_ns, numbers[4])},
-        {bytes_of_text("subscription"), subscription->row.name},
-    };
-    struct record_view view = {.id = bytes_of(id, 16), .type = bytes_of_text(dead_type), .time_ns = clock_now(core)};
-    size_t size = record_encoded_size(&view, headers, DEAD_TYPE_HEADERS);
-    uint8_t *at = varint_put(out, size);
-
-    CORE_INVARIANT(size + 10 <= DEAD_RECORD_BYTES_MAX);
-    return (size_t)(record_encode(&view, headers, DEAD_TYPE_HEADERS, at) - out);
+    return dead_letter_topic(subscription->row.owner, subscription->row.name, out);
 }
 
-static bool prepare(struct core *core, const struct subscription *subscription, const struct share_dead *dead,
-                    struct letter_batch *letter)
+uint64_t dead_next_offset(const struct core *core, const struct subscription *subscription)
 {
-    struct core_prepared *prepared = &letter->prepared;
-    struct bytes topic = dead_topic(subscription, letter->topic), payload, directory = {0};
-    struct batch_header_fields fields = {.topic = topic,
+    uint8_t name[LETTER_TOPIC_BYTES_MAX];
+    const struct topic *topic;
+    uint64_t hash;
+    uint32_t index;
+
+    topic = topic_find(core, dead_topic(subscription, name), &hash, &index);
+    return topic ? topic->next_offset : 0;
+}
+
+/* Everything in them is decided by the log's secret and places, so that the same events give the same bytes: ids, and the salt
+ * seed, which must not be told from an id. */
+static size_t write_records(struct core *core, const struct subscription *subscription, const struct dead_letter *letters,
+                            size_t count, uint8_t *out, uint8_t ret_seed[SALT_SEED_BYTES])
+{
+    uint64_t offset = dead_next_offset(core, subscription);
+    uint8_t derived[DIGEST_BYTES], *at = out;
+
+    for (size_t i = 0; i < count; i++) {
+        dead_letter_derive(core->digest, core->config.hash_secret, &letters[i], subscription->row.subscription_id, offset + i,
+                           derived);
+        at = dead_letter_write(&letters[i], derived, clock_now(core), at);
+        if (i == 0)
+            digest_parts(core->digest, &(struct bytes){derived, sizeof derived}, 1, ret_seed);
+    }
+    return (size_t)(at - out);
+}
+
+static bool prepare(struct core *core, const struct subscription *subscription, const struct dead_letter *letters, size_t count,
+                    struct letter_batch *batch)
+{
+    struct core_prepared *prepared = &batch->prepared;
+    struct batch_header_fields fields = {.topic = dead_topic(subscription, batch->topic),
                                          .source = subscription->row.owner,
                                          .system = bytes_of_text("broker"),
                                          .evidence = EVIDENCE_RECORD,
-                                         .record_count = 1};
+                                         .record_count = (uint32_t)count};
     size_t head = BATCH_PREFIX_BYTES + batch_header_size(&fields), size, capacity = 0;
-    uint8_t derived[DIGEST_BYTES], *built = NULL;
+    uint8_t seed[SALT_SEED_BYTES], *built = NULL, *directory_at = batch->bytes + batch_bytes_max(count);
+    struct bytes payload, directory = {0};
     const char *why = "";
 
-    derive(core, subscription, dead->place, derived);
-    size = write_record(core, subscription, dead, derived, letter->bytes + head);
-    digest_parts(core->digest, &(struct bytes){derived, sizeof derived}, 1, derived); /* the seed is not to be told from the id */
-    batch_head_write(letter->bytes, &fields, CODEC_NONE, (uint32_t)size, (uint32_t)size, derived);
-    payload = bytes_of(letter->bytes + head, size);
-    if (batch_parse(bytes_of(letter->bytes, head + size), &prepared->batch, &why) != TRUC_OK ||
-        directory_build(core->config.hash_secret, payload, 1, DEAD_RECORD_BYTES_MAX, 0, &built, &capacity, &directory, NULL,
-                        &why) != TRUC_OK)
+    size = write_records(core, subscription, letters, count, batch->bytes + head, seed);
+    batch_head_write(batch->bytes, &fields, CODEC_NONE, (uint32_t)size, (uint32_t)size, seed);
+    payload = bytes_of(batch->bytes + head, size);
+    if (batch_parse(bytes_of(batch->bytes, head + size), &prepared->batch, &why) != TRUC_OK ||
+        directory_build(core->config.hash_secret, payload, (uint32_t)count, LETTER_RECORD_BYTES_MAX, 0, &built, &capacity,
+                        &directory, NULL, &why) != TRUC_OK)
         return false;
-    CORE_INVARIANT(directory.size <= sizeof letter->directory);
-    memcpy(letter->directory, directory.data, directory.size);
-    prepared->directory = bytes_of(letter->directory, directory.size);
+    CORE_INVARIANT(directory.size <= directory_bytes_max(count));
+    memcpy(directory_at, directory.data, directory.size);
+    prepared->directory = bytes_of(directory_at, directory.size);
     free(built);
     prepared->evidence = EVIDENCE_RECORD;
-    prepared->record_largest = (uint32_t)size;
+    prepared->record_largest = LETTER_RECORD_BYTES_MAX;
     digest_header(core->digest, prepared->batch.header, prepared->header_digest);
     return batch_root(core->digest, &prepared->batch, EVIDENCE_RECORD, payload, prepared->records_root) == TRUC_OK;
 }
 
-static bool append(struct core *core, const struct subscription *subscription, const struct share_dead *dead, bool joined)
+bool dead_append(struct core *core, const struct subscription *subscription, const struct dead_letter *letters, size_t count,
+                 bool joined)
 {
-    struct letter_batch *letter = malloc(sizeof *letter);
+    struct letter_batch *batch;
 
-    if (!letter)
+    CORE_INVARIANT(count > 0 && count <= LETTERS_MAX);
+    batch = malloc(sizeof *batch + batch_bytes_max(count) + directory_bytes_max(count));
+    if (!batch)
         return false;
-    memset(&letter->prepared, 0, sizeof letter->prepared);
-    if (prepare(core, subscription, dead, letter) && accept_own(core, &letter->prepared, joined))
+    memset(&batch->prepared, 0, sizeof batch->prepared);
+    if (prepare(core, subscription, letters, count, batch) && accept_own(core, &batch->prepared, joined))
         return true;
-    free(letter);
+    free(batch);
     return false;
 }
 
@@ -132,7 +125,15 @@ bool dead_bury(struct core *core, struct subscription *subscription)
     bool any = false;
 
     while (!core->failed && share_next_dead(subscription->share, &dead)) {
-        if (!append(core, subscription, &dead, any)) {
+        struct dead_letter letter = {.kind = LETTER_DEAD,
+                                     .place = dead.place,
+                                     .subscription = subscription->row.name,
+                                     .reason = (enum dead_letter_reason)dead.reason,
+                                     .attempts = dead.attempts,
+                                     .first_failed_ns = dead.first_failed_ns,
+                                     .last_failed_ns = dead.last_failed_ns};
+
+        if (!dead_append(core, subscription, &letter, 1, any)) {
             subscription_retry(core, subscription);
             break;
         }

@@ -7,6 +7,7 @@
 #include "broker/core/pending.h"
 #include "broker/core/reader.h"
 #include "broker/core/recalled.h"
+#include "broker/core/redrive.h"
 #include "broker/core/subscription.h"
 #include "broker/core/watch.h"
 #include "truc/v1/wire.pb-c.h"
@@ -392,6 +393,7 @@ static bool put(void *context, const struct delta *delta)
 
     saving->joined = true;
     if (done && delta->kind == DELTA_CURSOR) {
+        saving->core->resolutions++;
         saving->subscription->place = delta->cursor.place;
         saving->subscription->acknowledged = delta->cursor.acknowledged;
         saving->subscription->dead = delta->cursor.dead;
@@ -400,7 +402,7 @@ static bool put(void *context, const struct delta *delta)
     return done;
 }
 
-/* buried: dead letters were given to the log in this step, what follows must be in their block. */
+/* buried: letters were given to the log in this step, what follows must be in their block. */
 static void save(struct core *core, struct subscription *subscription, bool buried)
 {
     struct saving saving = {.core = core, .subscription = subscription, .joined = buried};
@@ -446,6 +448,7 @@ static void pump(struct core *core, struct subscription *subscription)
     subscription->retry_ns = 0;
     share_tick(subscription->share, clock_now(core));
     buried = dead_bury(core, subscription); /* then the next of the key is free */
+    buried = redrive_carry_out(core, subscription, buried);
     give_out(core, subscription);
     search_keys(core, subscription);
     look_further(core, subscription);

@@ -1,6 +1,6 @@
 #include "drain.h"
 
-#include "broker/core/answer.h"
+#include "broker/core/inquiry.h"
 #include "truc/v1/wire.pb-c.h"
 
 enum { RECONNECT_AFTER_MS = 500 };
@@ -19,6 +19,8 @@ void core_on_drain(struct core *core)
     if (core->draining)
         return;
     core->draining = true;
+    inquiry_refuse_all(core, refusal_retry(TRUC_DRAINING, RETRY_STATE_MS),
+                       "the broker is shutting down; ask again when it is back");
     for (struct connection *connection = core->connection_first, *next; connection; connection = next) {
         next = connection->next;
         if (connection->state == CONNECTION_LOGGED_IN)

@@ -8,13 +8,18 @@
 
 enum { ROOT = 0 };
 
+/* Patterns that are the same. */
+struct group {
+    struct pattern_member *first;
+    uint32_t count;
+};
+
 struct node {
-    uint8_t *token; /* owned; NULL: the root */
-    uint32_t above, children;
-    uint32_t exact;    /* patterns that end here */
-    uint32_t rest_one; /* that go on with `>` */
-    uint32_t rest_any; /* that go on with `**` */
-    uint32_t token_size;
+    uint8_t *token;        /* owned; NULL: the root */
+    struct group exact;    /* patterns that end here */
+    struct group rest_one; /* that go on with `>` */
+    struct group rest_any; /* that go on with `**` */
+    uint32_t above, children, token_size;
 };
 
 static struct node *node_at(const struct pattern_tree *tree, uint32_t index)
@@ -120,7 +125,7 @@ static void prune(struct pattern_tree *tree, uint32_t index)
         struct node *node = node_at(tree, index);
         uint32_t above = node->above;
 
-        if (node->children > 0 || node->exact > 0 || node->rest_one > 0 || node->rest_any > 0)
+        if (node->children > 0 || node->exact.count > 0 || node->rest_one.count > 0 || node->rest_any.count > 0)
             return;
         table_remove(&tree->by_token, hash_of(tree, above, bytes_of(node->token, node->token_size)), index);
         free(node->token);
@@ -130,8 +135,8 @@ static void prune(struct pattern_tree *tree, uint32_t index)
     }
 }
 
-/* The number at the node that a pattern ends with, to be counted up or down. */
-static uint32_t *counter(struct node *node, struct bytes last)
+/* The group at the node that a pattern ends with. */
+static struct group *group_of(struct node *node, struct bytes last)
 {
     return token_is(last, ">") ? &node->rest_one : token_is(last, "**") ? &node->rest_any : &node->exact;
 }
@@ -141,7 +146,25 @@ static bool is_rest(struct bytes token)
     return token_is(token, ">") || token_is(token, "**");
 }
 
-bool pattern_tree_add(struct pattern_tree *tree, struct bytes pattern)
+static void join(struct group *group, struct pattern_member *member)
+{
+    *member = (struct pattern_member){.next = group->first};
+    if (member->next)
+        member->next->previous = member;
+    group->first = member;
+    group->count++;
+}
+
+static void leave(struct group *group, struct pattern_member *member)
+{
+    CORE_INVARIANT(group->count > 0);
+    *(member->previous ? &member->previous->next : &group->first) = member->next;
+    if (member->next)
+        member->next->previous = member->previous;
+    group->count--;
+}
+
+bool pattern_tree_add(struct pattern_tree *tree, struct bytes pattern, struct pattern_member *member)
 {
     struct bytes tokens[TOPIC_TOKENS_MAX];
     size_t count = split(pattern, tokens), steps = is_rest(tokens[count - 1]) ? count - 1 : count;
@@ -158,24 +181,22 @@ bool pattern_tree_add(struct pattern_tree *tree, struct bytes pattern)
         }
         index = next;
     }
-    ++*counter(node_at(tree, index), tokens[count - 1]);
+    join(group_of(node_at(tree, index), tokens[count - 1]), member);
     return true;
 }
 
-void pattern_tree_remove(struct pattern_tree *tree, struct bytes pattern)
+void pattern_tree_remove(struct pattern_tree *tree, struct bytes pattern, struct pattern_member *member)
 {
     struct bytes tokens[TOPIC_TOKENS_MAX];
     size_t count = split(pattern, tokens), steps = is_rest(tokens[count - 1]) ? count - 1 : count;
-    uint32_t index = ROOT, *number;
+    uint32_t index = ROOT;
 
     for (size_t i = 0; i < steps; i++) {
         bool found = find(tree, index, tokens[i], &index);
 
         CORE_INVARIANT(found);
     }
-    number = counter(node_at(tree, index), tokens[count - 1]);
-    CORE_INVARIANT(*number > 0);
-    --*number;
+    leave(group_of(node_at(tree, index), tokens[count - 1]), member);
     prune(tree, index);
 }
 
@@ -202,33 +223,63 @@ static void visit_below(struct visits *visits, const struct pattern_tree *tree, 
     }
 }
 
-uint32_t pattern_tree_count(const struct pattern_tree *tree, struct bytes topic)
+/* What is found: how many, and each of them when somebody wants to know. */
+struct finding {
+    uint32_t count;
+    void (*visit)(void *context, struct pattern_member *member);
+    void *context;
+};
+
+static void find_group(struct finding *finding, const struct group *group)
+{
+    finding->count += group->count;
+    for (struct pattern_member *member = finding->visit ? group->first : NULL; member; member = member->next)
+        finding->visit(finding->context, member);
+}
+
+static void find_all(const struct pattern_tree *tree, struct bytes topic, struct finding *finding)
 {
     struct bytes tokens[TOPIC_TOKENS_MAX];
     size_t count = split(topic, tokens);
     bool reserved = token_is(tokens[0], "sys") || token_is(tokens[0], "dead"); /* a leading wildcard does not reach these */
     struct visits visits = {.count = 1};                                       /* the root, of no token */
-    uint32_t matching = 0;
 
     if (tree->nodes.used == 0)
-        return 0;
+        return;
     while (visits.count > 0) {
         uint32_t index = visits.waiting[visits.count - 1].node, depth = visits.waiting[visits.count - 1].depth;
         const struct node *node = node_at(tree, index);
         bool hidden = reserved && depth == 0;
 
         visits.count--;
-        matching += hidden ? 0 : node->rest_any;
+        if (!hidden)
+            find_group(finding, &node->rest_any);
         if (depth == count) {
-            matching += node->exact;
+            find_group(finding, &node->exact);
             continue;
         }
-        matching += hidden ? 0 : node->rest_one;
+        if (!hidden)
+            find_group(finding, &node->rest_one);
         if (node->children == 0)
             continue;
         visit_below(&visits, tree, index, tokens[depth], depth + 1);
         if (!hidden)
             visit_below(&visits, tree, index, bytes_of_text("*"), depth + 1);
     }
-    return matching;
+}
+
+uint32_t pattern_tree_count(const struct pattern_tree *tree, struct bytes topic)
+{
+    struct finding finding = {0};
+
+    find_all(tree, topic, &finding);
+    return finding.count;
+}
+
+void pattern_tree_visit(const struct pattern_tree *tree, struct bytes topic,
+                        void (*visit)(void *context, struct pattern_member *member), void *context)
+{
+    struct finding finding = {.visit = visit, .context = context};
+
+    find_all(tree, topic, &finding);
 }

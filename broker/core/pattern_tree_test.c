@@ -68,16 +68,32 @@ static struct bytes draw_name(char *out, bool pattern)
     return bytes_of(out, size);
 }
 
+static struct pattern_member members[PATTERNS];
+
+static void note(void *context, struct pattern_member *member)
+{
+    bool *visited = context;
+
+    assert_false(visited[member - members]);
+    visited[member - members] = true;
+}
+
 static void check_topics(const struct pattern_tree *tree, const struct bytes *patterns, const bool *there, size_t rounds)
 {
     char name[NAME_BYTES];
 
     for (size_t round = 0; round < rounds; round++) {
         struct bytes topic = draw_name(name, false);
+        bool visited[PATTERNS] = {false};
         uint32_t matching = 0;
 
-        for (size_t i = 0; i < PATTERNS; i++)
-            matching += there[i] && pattern_match(patterns[i], topic);
+        pattern_tree_visit(tree, topic, note, visited);
+        for (size_t i = 0; i < PATTERNS; i++) {
+            bool matches = there[i] && pattern_match(patterns[i], topic);
+
+            matching += matches;
+            assert_int_equal(visited[i], matches);
+        }
         assert_int_equal(pattern_tree_count(tree, topic), matching);
     }
 }
@@ -99,15 +115,15 @@ static void counts_are_those_of_pattern_match(void **state)
         size_t i = draw(PATTERNS);
 
         if (there[i])
-            pattern_tree_remove(&tree, patterns[i]);
+            pattern_tree_remove(&tree, patterns[i], &members[i]);
         else
-            assert_true(pattern_tree_add(&tree, patterns[i]));
+            assert_true(pattern_tree_add(&tree, patterns[i], &members[i]));
         there[i] = !there[i];
         check_topics(&tree, patterns, there, 5);
     }
     for (size_t i = 0; i < PATTERNS; i++) {
         if (there[i])
-            pattern_tree_remove(&tree, patterns[i]);
+            pattern_tree_remove(&tree, patterns[i], &members[i]);
         there[i] = false;
     }
     check_topics(&tree, patterns, there, 5);
@@ -119,6 +135,7 @@ static void counts_are_those_of_pattern_match(void **state)
 static void longest_names_fit(void **state)
 {
     enum { DEEP = 400 };
+    static struct pattern_member deep[DEEP];
     char topic[2 * TOPIC_TOKENS_MAX], pattern[2 * TOPIC_TOKENS_MAX];
     struct pattern_tree tree;
 
@@ -131,7 +148,7 @@ static void longest_names_fit(void **state)
     for (size_t i = 0; i < DEEP; i++) {
         for (size_t at = 0; at < TOPIC_TOKENS_MAX; at++)
             pattern[2 * at] = draw(2) == 0 ? '*' : 'a';
-        assert_true(pattern_tree_add(&tree, bytes_of(pattern, sizeof pattern - 1)));
+        assert_true(pattern_tree_add(&tree, bytes_of(pattern, sizeof pattern - 1), &deep[i]));
     }
     assert_int_equal(pattern_tree_count(&tree, bytes_of(topic, sizeof topic - 1)), DEEP);
     assert_int_equal(pattern_tree_count(&tree, bytes_of_text("a")), 0);
@@ -160,19 +177,19 @@ static void add_without_memory_changes_nothing(void **state)
             uint32_t used;
 
             pattern_tree_init(&tree, secret);
-            assert_true(p == 0 || pattern_tree_add(&tree, bytes_of_text("a.b.c")));
+            assert_true(p == 0 || pattern_tree_add(&tree, bytes_of_text("a.b.c"), &members[0]));
             used = tree.nodes.used;
             taken = 0;
             fail_at = at;
-            added = pattern_tree_add(&tree, bytes_of_text(patterns[p]));
+            added = pattern_tree_add(&tree, bytes_of_text(patterns[p]), &members[1]);
             fail_at = 0;
             if (!added) {
                 assert_true(tree.nodes.used == used || (used == 0 && tree.nodes.used == 1));
                 assert_int_equal(pattern_tree_count(&tree, bytes_of_text("a.b.c")), p > 0);
                 assert_int_equal(pattern_tree_count(&tree, bytes_of_text("a.b.c.d")), 0);
-                assert_true(pattern_tree_add(&tree, bytes_of_text(patterns[p])));
+                assert_true(pattern_tree_add(&tree, bytes_of_text(patterns[p]), &members[1]));
             }
-            pattern_tree_remove(&tree, bytes_of_text(patterns[p]));
+            pattern_tree_remove(&tree, bytes_of_text(patterns[p]), &members[1]);
             assert_int_equal(pattern_tree_count(&tree, bytes_of_text("a.b.c")), p > 0);
             pattern_tree_fini(&tree);
             if (added)

@@ -220,6 +220,7 @@ static void settle_ordered(struct core *core, struct attachment *attachment, uin
     if (position > subscription->place.position) {
         subscription->place.position = position;
         subscription->expired = delta.cursor.expired;
+        core->resolutions++;
     }
     settle->next = subscription->settles;
     subscription->settles = settle;

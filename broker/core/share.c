@@ -109,6 +109,13 @@ enum share_again share_give_again(struct share *share, const struct share_record
     return SHARE_AGAIN_OK;
 }
 
+enum share_again share_reserve_again(struct share *share, uint32_t count)
+{
+    if ((uint64_t)lane_count_aside(share) + share->scan_room + count > share->config.aside_max)
+        return SHARE_AGAIN_FULL;
+    return lane_reserve(share, count, count) ? SHARE_AGAIN_OK : SHARE_AGAIN_NO_MEMORY;
+}
+
 /* --- workers -------------------------------------------------------------------------------------------------------------------
  */
 

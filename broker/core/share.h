@@ -84,6 +84,8 @@ struct place share_scan_place(const struct share *share);
  * is unresolved already, nothing changed. */
 enum share_again { SHARE_AGAIN_OK, SHARE_AGAIN_HELD, SHARE_AGAIN_FULL, SHARE_AGAIN_NO_MEMORY };
 enum share_again share_give_again(struct share *share, const struct share_record *record);
+/* Makes sure that the next `count` of them succeed, unless they are held. Never SHARE_AGAIN_HELD. */
+enum share_again share_reserve_again(struct share *share, uint32_t count);
 
 /* How it stands with a record that the subscription wants. Of the record place, key and deliver_at_ns count. */
 enum share_standing {

@@ -26,11 +26,12 @@ enum {
 };
 
 struct subscription {
-    struct subscription_row row; /* its texts are in text */
-    uint8_t *text;               /* owned; NULL: a free slot */
-    uint32_t index;              /* id - 1 */
-    bool touched;                /* in core.subscriptions_touched */
-    uint64_t change_ticket;      /* of its last definition */
+    struct subscription_row row;   /* its texts are in text */
+    uint8_t *text;                 /* owned; NULL: a free slot */
+    struct pattern_member pattern; /* in core.patterns */
+    uint32_t index;                /* id - 1 */
+    bool touched;                  /* in core.subscriptions_touched */
+    uint64_t change_ticket;        /* of its last definition */
     /* accepted: what the deltas given to the log add up to */
     struct place place;
     uint64_t acknowledged, dead, expired;
@@ -40,6 +41,7 @@ struct subscription {
     struct share *share;                   /* shared, while it is in use; owned */
     struct core_reader *scan, *search;     /* its readings of the log, while attachments are there */
     bool scanning, searching;              /* an answer is due */
+    struct inquiry_list redrives;          /* dead letters whose records are to be given again: redrive.c */
     struct settle *settles, *settles_last; /* to be answered once what they settled is saved */
     struct subscription *next_touched;
     struct subscription *previous_shared, *next_shared; /* in core.subscriptions_shared, while it has a share */
@@ -96,10 +98,14 @@ struct subscription *subscription_renew(struct core *core, struct subscription *
 void subscription_fini(struct subscription *subscription);
 
 /* Owner, zero byte, name: the names in core.subscriptions_in_order. */
+struct bytes subscription_full_name(const struct subscription *subscription);
 struct order_names subscription_order_names(const struct core *core);
 
 /* To be pumped at the end of this step. */
 void subscription_touch(struct core *core, struct subscription *subscription);
+
+/* All records below it are done. */
+uint64_t subscription_position(const struct subscription *subscription);
 
 struct Truc__V1__SubscriptionInfo;
 /* A message that borrows the subscription's texts, and its memory from the core's slab of this step. False: no memory. */

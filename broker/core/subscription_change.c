@@ -1,6 +1,7 @@
 /* subscription_change.c: SUBSCRIPTION_CHANGE: pause, resume, reset, remove, or only look. Layer: core. */
 #include "broker/core/answer.h"
 #include "broker/core/connection.h"
+#include "broker/core/lag.h"
 #include "broker/core/pending.h"
 #include "broker/core/subscription_answer.h"
 #include "truc/v1/wire.pb-c.h"
@@ -66,7 +67,8 @@ void core_request_subscription_change(struct core *core, struct connection *conn
         return;
     switch (change->action) {
     case TRUC__V1__SUBSCRIPTION_ACTION__SUBSCRIPTION_ACTION_UNSPECIFIED:
-        break;
+        lag_request(core, connection, frame->request_id, subscription);
+        return;
     case TRUC__V1__SUBSCRIPTION_ACTION__SUBSCRIPTION_ACTION_PAUSE:
     case TRUC__V1__SUBSCRIPTION_ACTION__SUBSCRIPTION_ACTION_RESUME:
         done = set_paused(core, subscription, change->action == TRUC__V1__SUBSCRIPTION_ACTION__SUBSCRIPTION_ACTION_PAUSE);

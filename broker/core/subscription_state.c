@@ -10,14 +10,14 @@
 enum { OWNED_NAME_BYTES_MAX = AGENCY_BYTES_MAX + 1 + SUBSCRIPTION_NAME_BYTES_MAX };
 
 /* Owner, a zero byte and name stand one after the other in the text, so both are one name for table and order. */
-static struct bytes full_name(const struct subscription *subscription)
+struct bytes subscription_full_name(const struct subscription *subscription)
 {
     return bytes_of(subscription->text, subscription->row.owner.size + 1 + subscription->row.name.size);
 }
 
 static struct bytes name_of(const void *context, uint32_t index)
 {
-    return full_name(core_subscription(context, index));
+    return subscription_full_name(core_subscription(context, index));
 }
 
 struct order_names subscription_order_names(const struct core *core)
@@ -41,7 +41,7 @@ struct subscription *subscription_find(const struct core *core, struct bytes own
          table_next(&core->subscriptions_by_name, &probe, &index);) {
         struct subscription *subscription = core_subscription(core, index);
 
-        if (bytes_equal(full_name(subscription), wanted))
+        if (bytes_equal(subscription_full_name(subscription), wanted))
             return subscription;
     }
     return NULL;
@@ -84,21 +84,21 @@ struct subscription *subscription_add(struct core *core, const struct subscripti
     if (!table_reserve(&core->subscriptions_by_name, 1))
         return NULL;
     subscription = take_slot(core, row->subscription_id);
-    if (!subscription || !pattern_tree_add(&core->patterns, row->pattern))
+    if (!subscription || !pattern_tree_add(&core->patterns, row->pattern, &subscription->pattern))
         return NULL;
     if (!keep_texts(subscription, row)) {
-        pattern_tree_remove(&core->patterns, row->pattern);
+        pattern_tree_remove(&core->patterns, row->pattern, &subscription->pattern);
         return NULL;
     }
     subscription->index = row->subscription_id - 1;
     subscription->place = place;
     if (!order_add(&core->subscriptions_in_order, &names, subscription->index)) {
-        pattern_tree_remove(&core->patterns, row->pattern);
+        pattern_tree_remove(&core->patterns, row->pattern, &subscription->pattern);
         free(subscription->text);
         *subscription = (struct subscription){0};
         return NULL;
     }
-    table_add(&core->subscriptions_by_name, core_hash(core, full_name(subscription)), subscription->index);
+    table_add(&core->subscriptions_by_name, core_hash(core, subscription_full_name(subscription)), subscription->index);
     if (row->subscription_id > core->last_subscription)
         core->last_subscription = row->subscription_id;
     core->subscription_count++;
@@ -120,9 +120,10 @@ static void forget(struct core *core, struct subscription *subscription)
         *link = subscription->next_touched;
     }
     order_remove(&core->subscriptions_in_order, &names, subscription->index);
-    table_remove(&core->subscriptions_by_name, core_hash(core, full_name(subscription)), subscription->index);
+    table_remove(&core->subscriptions_by_name, core_hash(core, subscription_full_name(subscription)), subscription->index);
     subscription_drop_share(core, subscription);
-    pattern_tree_remove(&core->patterns, subscription->row.pattern);
+    core->resolutions++; /* who waited for it waits in vain */
+    pattern_tree_remove(&core->patterns, subscription->row.pattern, &subscription->pattern);
     *subscription = (struct subscription){0};
     core->subscription_count--;
     count_changed(core);
@@ -202,6 +203,11 @@ static bool describe_headers(struct core *core, struct bytes headers, Truc__V1__
     info->headers = pointers;
     info->n_headers = count;
     return true;
+}
+
+uint64_t subscription_position(const struct subscription *subscription)
+{
+    return subscription->share ? share_counts(subscription->share).oldest.position : subscription->place.position;
 }
 
 static void describe_state(const struct core *core, const struct subscription *subscription, Truc__V1__SubscriptionInfo *info)

@@ -112,6 +112,9 @@ truc_status log_find_time(struct log *log, int64_t t_ns, uint64_t *ret_position,
  * *ret_position is then the durable head). */
 truc_status log_find_offset(struct log *log, struct bytes topic, uint64_t offset, uint64_t *ret_position, char *why);
 
+/* What the table of its block says of an entry below the durable head. TRUC_OUT_OF_RANGE, TRUC_DAMAGED. */
+truc_status log_position_row(struct log *log, uint64_t position, struct block_row *ret_row, char *why);
+
 /* A topic's row (name is copied into name_buffer of TOPIC_BYTES_MAX). TRUC_NOT_FOUND. */
 truc_status log_topic(struct log *log, struct bytes topic, struct topic_row *ret_row, uint8_t *name_buffer);
 

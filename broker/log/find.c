@@ -85,6 +85,19 @@ static truc_status row_of_position(struct block_access *access, uint64_t positio
     return status;
 }
 
+truc_status log_position_row(struct log *log, uint64_t position, struct block_row *ret_row, char *why)
+{
+    struct block_access access = {.log = log};
+    uint64_t after, end = log_head(log).position;
+    if (position >= end) {
+        log_why(why, "position %llu is not there yet", (unsigned long long)position);
+        return TRUC_OUT_OF_RANGE;
+    }
+    truc_status status = row_of_position(&access, position, end, ret_row, &after, why);
+    log->engine->access_end(&access);
+    return status;
+}
+
 truc_status log_find_time(struct log *log, int64_t t_ns, uint64_t *ret_position, char *why)
 {
     struct block_access access = {.log = log};

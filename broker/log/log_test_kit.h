@@ -19,7 +19,7 @@ struct kit_topic {
 };
 
 /* Records of a batch to be. */
-enum { KIT_HEADERS_MAX = 4 };
+enum { KIT_HEADERS_MAX = 8 };
 struct kit_batch {
     uint32_t record_count;
     size_t data_bytes;

@@ -86,6 +86,11 @@ void effects_carry_out(struct broker *broker, struct core_effects effects, bool 
                 log_thread_fail(broker->log_thread, TRUC_NO_MEMORY, "no memory for a reading");
             }
             break;
+        case EFFECT_LOOK:
+            if (!reader_pool_look(broker->reader_pool, effect)) {
+                log_thread_fail(broker->log_thread, TRUC_NO_MEMORY, "no memory for a look at the log");
+            }
+            break;
         case EFFECT_SCAN:
         case EFFECT_FETCH:
             reader_pool_read(broker->reader_pool, effect);

@@ -156,6 +156,26 @@ bool reader_pool_open(struct reader_pool *pool, uint64_t number, const struct co
     return true;
 }
 
+bool reader_pool_look(struct reader_pool *pool, const struct core_effect *effect)
+{
+    static const struct core_read_spec nothing;
+    struct reading *reading = reading_create(effect->reader, &nothing);
+    if (reading == NULL) {
+        return false;
+    }
+    reading->pool = pool;
+    reading->request = REQUEST_LOOK;
+    reading->look = look_create(effect->look);
+    if (reading->look == NULL || !id_map_put(&pool->readings, effect->reader, reading)) {
+        reading_destroy(reading);
+        return false;
+    }
+    pthread_mutex_lock(&pool->mutex);
+    queue_locked(pool, reading);
+    pthread_mutex_unlock(&pool->mutex);
+    return true;
+}
+
 bool reader_pool_prepare(struct reader_pool *pool, const struct core_effect *effect)
 {
     static const struct core_read_spec nothing;
@@ -358,6 +378,9 @@ static void answer(struct reader_pool *pool, struct reading *reading, struct let
     case REQUEST_FETCH:
         fetch_once(pool, reading, letter);
         break;
+    case REQUEST_LOOK:
+        look_answer(reading->look, pool->options.log, letter);
+        break;
     }
 }
 
@@ -385,7 +408,8 @@ static void *worker_run(void *context)
     static const enum core_event_kind answers[] = {[REQUEST_RESOLVE] = CORE_READ_RESOLVED,
                                                    [REQUEST_READ] = CORE_READ_DONE,
                                                    [REQUEST_SCAN] = CORE_SCANNED,
-                                                   [REQUEST_FETCH] = CORE_FETCHED};
+                                                   [REQUEST_FETCH] = CORE_FETCHED,
+                                                   [REQUEST_LOOK] = CORE_LOOKED};
     struct reader_pool *pool = context;
     struct reading *reading;
     pthread_mutex_lock(&pool->mutex);

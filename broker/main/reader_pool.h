@@ -1,9 +1,9 @@
 /* reader_pool.h: the threads that read the log. Layer: main.
  *
  * The core thread opens readings, asks one thing of each at a time, and closes them; workers answer with CORE_READ_RESOLVED,
- * CORE_READ_DONE, CORE_SCANNED and CORE_FETCHED. A reading whose last blocks have not gone out yet, because its peer does not take
- * them, is not read further: slow readers cost no memory, they only read later. When the memory of all blocks is used up and
- * somebody waits for it, `starved` is called now and then, so that peers which take nothing at all can be ended. */
+ * CORE_READ_DONE, CORE_SCANNED, CORE_FETCHED and CORE_LOOKED. A reading whose last blocks have not gone out yet, because its peer
+ * does not take them, is not read further: slow readers cost no memory, they only read later. When the memory of all blocks is used
+ * up and somebody waits for it, `starved` is called now and then, so that peers which take nothing at all can be ended. */
 #ifndef TRUC_MAIN_READER_POOL_H
 #define TRUC_MAIN_READER_POOL_H
 
@@ -32,6 +32,8 @@ void reader_pool_destroy(struct reader_pool *pool);
 bool reader_pool_open(struct reader_pool *pool, uint64_t reader, const struct core_read_spec *spec);
 /* The same for EFFECT_SCAN_OPEN and EFFECT_FETCH_OPEN, which are not answered. */
 bool reader_pool_prepare(struct reader_pool *pool, const struct core_effect *effect);
+/* EFFECT_LOOK: opens a reading that is asked this alone. */
+bool reader_pool_look(struct reader_pool *pool, const struct core_effect *effect);
 /* EFFECT_READ, EFFECT_SCAN, EFFECT_FETCH. */
 void reader_pool_read(struct reader_pool *pool, const struct core_effect *effect);
 void reader_pool_close(struct reader_pool *pool, uint64_t reader);

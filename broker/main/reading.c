@@ -43,6 +43,7 @@ void reading_destroy(struct reading *reading)
     log_reader_destroy(reading->log_reader);
     log_scanner_destroy(reading->log_scanner);
     log_fetcher_destroy(reading->log_fetcher);
+    look_destroy(reading->look);
     free(reading->found);
     free(reading->records[0]);
     free(reading->records[1]);

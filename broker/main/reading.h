@@ -6,11 +6,11 @@
 
 #include "broker/core/share.h"
 #include "broker/log/scan.h"
-#include "broker/main/letter.h"
+#include "broker/main/look.h"
 
 enum { SCAN_RECORDS_MAX = 1024 };
 
-enum reading_request { REQUEST_RESOLVE, REQUEST_READ, REQUEST_SCAN, REQUEST_FETCH };
+enum reading_request { REQUEST_RESOLVE, REQUEST_READ, REQUEST_SCAN, REQUEST_FETCH, REQUEST_LOOK };
 
 enum reading_state { READING_IDLE, READING_QUEUED, READING_RUNNING, READING_HELD /* until its blocks have gone out */ };
 
@@ -32,6 +32,7 @@ struct reading {
     struct log_reader *log_reader;
     struct log_scanner *log_scanner;
     struct log_fetcher *log_fetcher;
+    struct look *look;
     struct log_scan_record *found;   /* SCAN_RECORDS_MAX, what a scan finds */
     struct share_record *records[2]; /* of each letter, as many */
     struct core_entry_ref *refs[2];  /* of each letter, ref_capacity: what entries its data are */

@@ -1,0 +1,80 @@
+/* trace.h: one record in one subscription, delta by delta. Layer: log, inside. Pure.
+ *
+ * A save of a shared subscription gives lanes first and its cursor last. With it a record is done when the cursor has passed it, no
+ * lane of its key stands at or before it, and no lane of its own (it has no key, or a time to be delivered at, or was dead and is
+ * given again) stands. When the lane of its key
+ * has not been seen yet, one may stand at an earlier record since before this record was written: then what is said holds only if
+ * there was none. That shows, at the latest, when the lane is seen for the first time: any lane at a later record is written after
+ * this one, so a lane that is gone, or has moved to a record below the cursor before, stood at or before it until then. */
+#ifndef TRUC_LOG_TRACE_H
+#define TRUC_LOG_TRACE_H
+
+#include "broker/log/history.h"
+
+enum trace_lane { TRACE_LANE_UNKNOWN, TRACE_LANE_NONE, TRACE_LANE_THERE };
+
+/* A save with which the record was done. */
+struct trace_end {
+    bool there;
+    int64_t block_ns;
+    bool counted;                   /* what it counted more than the save before is known: */
+    uint64_t acknowledged, expired; /* else what it counted in all */
+    uint32_t attempts;              /* that failed */
+    int64_t first_failed_ns, last_failed_ns;
+};
+
+struct trace {
+    struct place place; /* of the record */
+    uint32_t subscription;
+    bool shared;
+    bool single; /* it has no key, or a time to be delivered at: never in the lane of its key */
+    uint64_t key;
+    /* the subscription */
+    bool defined; /* its definition was the delta before this one */
+    bool met;     /* it was there */
+    bool passed;  /* it began behind the record */
+    bool has_cursor;
+    struct cursor_row cursor;
+    /* the lane of its key, its own lane */
+    enum trace_lane lane;
+    struct place lane_place;
+    bool lane_came_late; /* in this save: seen for the first time, standing behind the record, and it stood before it until now */
+    bool lane_in_doubt;  /* likewise, but it may be a new one */
+    bool own_seen, own_there;
+    uint32_t attempts; /* as the record's row said last */
+    int64_t first_failed_ns, last_failed_ns;
+    /* what follows from it */
+    struct trace_end
+        early; /* if the lane of its key was not there before the first block looked at; with one that is known: simply */
+    struct trace_end late; /* if it was */
+    bool certain;          /* early, or late if that is there */
+};
+
+/* Of what is asked about, subscription, mode, key and deliver_at count. */
+void trace_begin(struct trace *trace, const struct log_history *asked, struct place place);
+
+/* It was dead and is given again: it stands aside from here on. */
+void trace_again(struct trace *trace);
+
+/* The next delta of the log, of any kind, and its block's append time. */
+void trace_delta(struct trace *trace, const struct delta *delta, int64_t block_ns);
+
+/* Nothing more has to be looked at. */
+static inline bool trace_is_over(const struct trace *trace)
+{
+    return trace->passed || trace->certain;
+}
+
+/* What comes later tells nothing more; what stood before the first block looked at would. */
+static inline bool trace_wants_past(const struct trace *trace)
+{
+    return !trace_is_over(trace) && trace->late.there;
+}
+
+/* What stood before the first block looked at is known now. */
+void trace_lane_before(struct trace *trace, bool there);
+
+/* The save that did it; not `there` when it is not known. */
+struct trace_end trace_end(const struct trace *trace);
+
+#endif
