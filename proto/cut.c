@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <xxhash.h>
 
 enum {
     AT_CHOSEN_COUNT = 0,
@@ -62,11 +63,19 @@ static bool walk_next(struct walk *walk, unsigned *ret_level, uint32_t *ret_inde
 
 /* --- salts and digests ------------------------------------------------------------------------------------------------------- */
 
+/* Where in the payload a record is. */
+struct cut_spot {
+    uint64_t checksum; /* XXH3-64 of its bytes */
+    uint32_t at, size;
+};
+
 struct cut_tree {
     atomic_uint references;
     uint32_t record_count;
     size_t bytes;
-    const uint8_t *salts;             /* SALT_BYTES each; these and the levels are in memory */
+    uint64_t head;                    /* checksum of fields, leaf and header */
+    const uint8_t *salts;             /* SALT_BYTES each; these, the levels and the spots are in memory */
+    struct cut_spot *spots;           /* of each record */
     uint8_t *levels[TREE_LEVELS_MAX]; /* digests; the records' first, the last one is records_root */
     const uint8_t *root;
     uint8_t memory[];
@@ -96,12 +105,24 @@ static size_t tree_digests(size_t record_count)
     return total;
 }
 
+/* Of what a part has in common with the whole. */
+static uint64_t head_checksum(const struct entry_view *entry, struct bytes header)
+{
+    const uint64_t fields[] = {entry->fields.producer_id, entry->fields.first_sequence,
+                               (uint64_t)entry->fields.topic_id << 32 | entry->fields.record_count, entry->fields.epoch};
+    uint64_t sum = XXH3_64bits(fields, sizeof fields);
+
+    sum = XXH3_64bits_withSeed(entry->leaf.data, entry->leaf.size, sum);
+    return XXH3_64bits_withSeed(header.data, header.size, sum);
+}
+
 /* NULL when out of memory. */
-static struct cut_tree *tree_create(struct digest_context *digests, const uint8_t seed[SALT_SEED_BYTES],
+static struct cut_tree *tree_create(struct digest_context *digests, const uint8_t seed[SALT_SEED_BYTES], struct bytes raw,
                                     const struct bytes *records, uint32_t record_count)
 {
     size_t salt_bytes = (size_t)record_count * SALT_BYTES, level = 0, width = record_count;
-    size_t bytes = sizeof(struct cut_tree) + salt_bytes + tree_digests(record_count) * DIGEST_BYTES;
+    size_t digest_bytes = tree_digests(record_count) * DIGEST_BYTES;
+    size_t bytes = sizeof(struct cut_tree) + salt_bytes + digest_bytes + record_count * sizeof(struct cut_spot);
     struct cut_tree *tree = malloc(bytes);
 
     if (tree == NULL)
@@ -115,6 +136,11 @@ static struct cut_tree *tree_create(struct digest_context *digests, const uint8_
         digest_level(digests, tree->levels[level], width, tree->levels[level + 1]);
     }
     tree->root = tree->levels[level];
+    tree->spots = (struct cut_spot *)(void *)(tree->levels[0] + digest_bytes);
+    for (uint32_t i = 0; i < record_count; i++)
+        tree->spots[i] = (struct cut_spot){.checksum = XXH3_64bits(records[i].data, records[i].size),
+                                           .at = (uint32_t)(records[i].data - raw.data),
+                                           .size = (uint32_t)records[i].size};
     return tree;
 }
 
@@ -187,15 +213,19 @@ static truc_status find_records(struct cutter *cutter, struct bytes raw, uint32_
 }
 
 /* The known tree, if it is one of as many records, or a new one. Root and leaf are compared in either case. */
-static truc_status provide_tree(struct cutter *cutter, struct cut_tree *known, const struct batch_view *batch)
+static truc_status provide_tree(struct cutter *cutter, struct cut_tree *known, const struct entry_view *entry,
+                                const struct batch_view *batch, struct bytes raw)
 {
     if (known != NULL && known->record_count == batch->record_count) {
         cut_tree_ref(known);
         cutter->tree = known;
         return TRUC_OK;
     }
-    cutter->tree = tree_create(cutter->digests, batch->seed, cutter->records, batch->record_count);
-    return cutter->tree == NULL ? TRUC_NO_MEMORY : TRUC_OK;
+    cutter->tree = tree_create(cutter->digests, batch->seed, raw, cutter->records, batch->record_count);
+    if (cutter->tree == NULL)
+        return TRUC_NO_MEMORY;
+    cutter->tree->head = head_checksum(entry, batch->header);
+    return TRUC_OK;
 }
 
 truc_status cutter_take(struct cutter *cutter, const struct entry_view *entry, struct cut_tree *known)
@@ -217,7 +247,7 @@ truc_status cutter_take(struct cutter *cutter, const struct entry_view *entry, s
     if (status == TRUC_OK)
         status = find_records(cutter, raw, batch.record_count);
     if (status == TRUC_OK)
-        status = provide_tree(cutter, known, &batch);
+        status = provide_tree(cutter, known, entry, &batch, raw);
     if (status != TRUC_OK)
         return status;
     if (memcmp(cutter->tree->root, leaf.records_root, DIGEST_BYTES) != 0)
@@ -228,6 +258,39 @@ truc_status cutter_take(struct cutter *cutter, const struct entry_view *entry, s
     cutter->leaf = entry->leaf;
     cutter->header = batch.header;
     return TRUC_OK;
+}
+
+bool cutter_take_again(struct cutter *cutter, const struct entry_view *entry, struct cut_tree *known, const uint32_t *indexes,
+                       size_t count)
+{
+    struct batch_view batch;
+
+    cutter->record_count = 0;
+    cut_tree_unref(cutter->tree);
+    cutter->tree = NULL;
+    if (entry_is_cut(entry) || batch_parse(entry->batch, &batch, NULL) != TRUC_OK || batch.codec != CODEC_NONE ||
+        batch.record_count != known->record_count || head_checksum(entry, batch.header) != known->head ||
+        reserve(cutter, batch.record_count) != TRUC_OK)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const struct cut_spot *spot = &known->spots[indexes[i]];
+        struct bytes record;
+
+        if (spot->at > batch.stored.size || spot->size > batch.stored.size - spot->at)
+            return false;
+        record = bytes_of(batch.stored.data + spot->at, spot->size);
+        if (XXH3_64bits(record.data, record.size) != spot->checksum)
+            return false;
+        cutter->records[indexes[i]] = record;
+    }
+    cut_tree_ref(known);
+    cutter->tree = known;
+    cutter->record_count = batch.record_count;
+    cutter->raw_size = batch.raw_size;
+    cutter->fields = entry->fields;
+    cutter->leaf = entry->leaf;
+    cutter->header = batch.header;
+    return true;
 }
 
 struct cut_tree *cutter_tree(const struct cutter *cutter)

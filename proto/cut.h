@@ -33,6 +33,12 @@ void cutter_destroy(struct cutter *cutter); /* NULL is allowed */
  * TRUC_NO_MEMORY; TRUC_UNSUPPORTED for evidence `batch`, which goes whole. */
 truc_status cutter_take(struct cutter *cutter, const struct entry_view *entry, struct cut_tree *known);
 
+/* Takes these records (ascending) of an entry again whose tree is known, and no others: for bytes that were not checked
+ * (entry_peek), as only what is taken is looked at, and compared with the tree. False: they are not what the tree was made of, or
+ * are packed: cutter_take tells. */
+bool cutter_take_again(struct cutter *cutter, const struct entry_view *entry, struct cut_tree *known, const uint32_t *indexes,
+                       size_t count);
+
 /* The tree of the taken entry: for whoever takes it again. Borrowed. */
 struct cut_tree *cutter_tree(const struct cutter *cutter);
 

@@ -222,10 +222,12 @@ static void fetch(struct core *core, struct attachment *attachment)
 static bool drop_lost(struct attachment *attachment, size_t count)
 {
     uint32_t begin = attachment->lease_done, kept = begin;
+    uint64_t now_lost = share_lost(attachment->subscription->share);
     bool lost = false;
 
-    if (attachment->run_max == 1)
+    if (attachment->run_max == 1 || attachment->lost == now_lost)
         return false;
+    attachment->lost = now_lost;
     for (uint32_t i = begin; i < attachment->lease_count; i++) {
         if (!share_holds(attachment->subscription->share, attachment->number, attachment->leases[i].lease)) {
             lost |= i - begin < count;
@@ -263,6 +265,7 @@ static void give_out(struct core *core, struct subscription *subscription)
         memcpy(attachment->leases, leases, count * sizeof leases[0]);
         for (size_t i = 0; i < count; i++)
             attachment->places[i] = leases[i].record.place;
+        attachment->lost = share_lost(subscription->share);
         attachment->lease_count = (uint32_t)count;
         attachment->lease_done = 0;
         share_hold(subscription->share, worker, true);

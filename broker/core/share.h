@@ -28,7 +28,7 @@
 
 struct share;
 
-enum { LANE_RECORDS_MAX = 1024, SEARCH_KEYS_MAX = 256, GRANT_RECORDS_MAX = 256, KEY_RUN_MAX = 64 };
+enum { LANE_RECORDS_MAX = 1024, SEARCH_KEYS_MAX = 256, GRANT_RECORDS_MAX = 256, KEY_RUN_MAX = LANE_RECORDS_MAX };
 
 struct share_config {
     uint32_t attempts_max;                         /* deliveries before a record is dead; 0: without limit */
@@ -123,7 +123,8 @@ struct share_lease {
 };
 
 /* The next worker's turn: up to max records that are ready, in log order, within its credit and in_flight_max; their leases run
- * from now. Workers take turns; ready lanes are served in the order they became ready. A lane gives a run: its first records, up to
+ * from now. Workers take turns; ready lanes are served in the order they became ready. A lane gives a run, which may grow while the
+ * worker is at it: its first records, up to
  * the worker's run_max, which are settled in order; the lease of each lapses ack_wait after the one before it was settled. Returns
  * how many; 0: nobody wants, or nothing is ready. */
 size_t share_grant(struct share *share, int64_t now_ns, struct share_lease *leases, size_t max, uint64_t *ret_worker);
@@ -141,6 +142,8 @@ bool share_settle(struct share *share, uint64_t worker, uint64_t lease, enum sha
 
 /* Whether the worker still has this lease: the run may have ended while the record was on its way to it. */
 bool share_holds(const struct share *share, uint64_t worker, uint64_t lease);
+/* Grows with each run that ends like that: as long as it does not, whoever held a lease still does, unless he settled it. */
+uint64_t share_lost(const struct share *share);
 
 /* When share_tick has something to do (a lease lapses, a delay ends); INT64_MAX: never. */
 int64_t share_due_ns(const struct share *share);

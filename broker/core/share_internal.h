@@ -30,12 +30,13 @@
 enum {
     RECORDS_ROOMY =
         SHARE_RECORDS_ROOMY, /* that all lanes may keep behind their first ones, divided among them; when all is used, */
+    LANE_RECORDS_BUSY = 16,  /* of a lane with so many much waits */
     LANE_RECORDS_FEW = 4,    /* a lane takes no more when it has so many: memory is for keys then, not for their queues */
 
     /* Lanes that are ready before anybody takes them, so that workers need not wait for the log: twice what they can take at once,
      * but some, and not very many. */
     READY_MIN = SHARE_READY_MIN,
-    READY_MAX = 4096
+    READY_MAX = 1024
 };
 
 enum lane_state {
@@ -52,7 +53,7 @@ enum lane_state {
     LANE_STATES
 };
 
-enum lane_link { LINK_TURN, LINK_HUNGRY, LINK_DIRTY, LINK_COUNT };
+enum lane_link { LINK_TURN, LINK_HUNGRY, LINK_DIRTY, LINK_LONGER, LINK_COUNT };
 
 struct lane_record {
     uint64_t position;
@@ -86,24 +87,28 @@ struct lane {
     struct lane_list rest;                                  /* of struct lane_rest */
     struct {
         uint32_t previous, next;
-    } links[LINK_COUNT]; /* TURN: in share.ready, worker.leased or share.dead_lanes, as the state says; or in a key's `asking` */
+    } links[LINK_COUNT]; /* TURN: in one of share.ready, worker.leased or share.dead_lanes, as the state says; or in a key's
+                            `asking` */
     uint32_t at_work;    /* a key's: the lane aside that has the turn, + 1; 0: the turn is its own. One aside: unused */
     uint32_t asking;     /* a key's: the lane aside that has the next turn, + 1 (share_turn.c). One aside: its key's lane, + 1,
                           * from when it asks for the turn */
     uint16_t slot;       /* in the search under way, + 1; 0: it is not searched */
     uint16_t count;
+    uint16_t run; /* while LEASED: so many records, the first ones, have a lease */
     uint8_t state, dead;
-    uint8_t run; /* while LEASED: so many records, the first ones, have a lease */
     bool more : 1;
     bool saved : 1; /* a row of it may be on disk */
     bool aside : 1; /* out of its key's order; always of one record */
     bool dirty : 1, hungry : 1;
+    bool busy : 1;   /* while READY: of share.ready[1] */
+    bool longer : 1; /* while LEASED: in the worker's list of runs that should be longer */
 };
-_Static_assert(sizeof(struct lane) <= 144, "a lane is small");
+_Static_assert(sizeof(struct lane) <= 160, "a lane is small");
 
 struct worker {
     uint64_t number;
     struct lane_list leased; /* oldest lease first */
+    struct lane_list longer; /* of these, those whose runs should be longer */
     uint32_t credit, index, run_max;
     uint32_t previous, next; /* in share.wanting while credit > 0 and it is not held */
     bool held;
@@ -134,17 +139,21 @@ struct share {
     struct table lanes_by_name;        /* hash of key; of place for those of one record */
     struct table leases;               /* hash of lease -> lane */
     struct table workers_by_number;
-    struct lane_list ready, dead_lanes; /* in the order they became so */
-    struct lane_list hungry;            /* `more` and few records left, not being searched */
-    struct lane_list dirty;             /* differ from what was saved; a gone lane before the next one of its key */
-    struct lane_list wanting;           /* workers with credit that are not held, the next one's turn first */
-    struct lane_heap due, ahead;        /* by time; by position */
-    uint32_t states[LANE_STATES];       /* lanes in each */
-    uint32_t aside, aside_ahead;        /* lanes aside that are not gone; of them those AHEAD */
-    uint32_t leased;                    /* records */
-    int64_t ticked_ns;                  /* what was to end by then has ended */
-    uint64_t credit;                    /* of all workers */
+    struct lane_list ready[2];    /* those of which little waits, and busy ones; in the order they became so */
+    struct lane_list dead_lanes;  /* likewise */
+    struct lane_list hungry;      /* `more` and few records left, not being searched */
+    struct lane_list dirty;       /* differ from what was saved; a gone lane before the next one of its key */
+    struct lane_list wanting;     /* workers with credit that are not held, the next one's turn first */
+    struct lane_heap due, ahead;  /* by time; by position */
+    uint32_t states[LANE_STATES]; /* lanes in each */
+    uint32_t aside, aside_ahead;  /* lanes aside that are not gone; of them those AHEAD */
+    uint32_t leased;              /* records */
+    int64_t ticked_ns;            /* what was to end by then has ended */
+    uint64_t credit;              /* of all workers */
     uint64_t last_lease, acknowledged, buried, expired;
+    uint32_t longer; /* lanes in lists of that */
+    bool busy_first; /* share_grant.c */
+    uint64_t lost;   /* grows when leases end otherwise than by a settlement of their own */
     struct {
         bool under_way;
         struct place until;
@@ -233,9 +242,11 @@ static inline uint32_t lane_room(const struct share *share)
 {
     uint32_t each = RECORDS_ROOMY / (lane_count(share) - share->aside + 1);
 
-    if (share->rests.used >= RECORDS_ROOMY || each < LANE_RECORDS_FEW)
+    if (share->rests.used >= RECORDS_ROOMY)
         return LANE_RECORDS_FEW;
-    return each < LANE_RECORDS_MAX ? each : LANE_RECORDS_MAX;
+    if (share->rests.used < RECORDS_ROOMY / 2 || each > LANE_RECORDS_MAX)
+        return LANE_RECORDS_MAX; /* some keys may have much while most have little */
+    return each < LANE_RECORDS_FEW ? LANE_RECORDS_FEW : each;
 }
 
 static inline int64_t time_after(int64_t now_ns, int64_t delay_ns)
@@ -308,6 +319,8 @@ void lane_settle_down(struct share *share, struct lane *lane);
 void lane_resolve(struct share *share, struct lane *lane);
 /* Of a run of several the first record is resolved: the next one of it is the first now. */
 void lane_advance(struct share *share, struct lane *lane, int64_t until_ns);
+/* Notes that its run should be longer, if much waits behind it. */
+void lane_ask_longer(struct share *share, struct lane *lane);
 /* The first `kept` records of its run keep their leases, those behind are free. */
 void lane_shorten_run(struct share *share, struct lane *lane, uint32_t kept);
 

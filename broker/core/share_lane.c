@@ -162,7 +162,8 @@ void lane_shorten_run(struct share *share, struct lane *lane, uint32_t kept)
             table_remove(&share->leases, table_mix(lease), lane->index);
     }
     share->leased -= lane->run - kept;
-    lane->run = (uint8_t)kept;
+    share->lost += lane->run > kept + 1; /* one alone has been settled, or has lapsed */
+    lane->run = (uint16_t)kept;
 }
 
 void lane_advance(struct share *share, struct lane *lane, int64_t until_ns)
@@ -178,6 +179,20 @@ void lane_advance(struct share *share, struct lane *lane, int64_t until_ns)
     lane_heap_move(share, &share->due, lane, until_ns);
     lane_mark_dirty(share, lane);
     lane_feed(share, lane);
+    lane_ask_longer(share, lane);
+}
+
+void lane_ask_longer(struct share *share, struct lane *lane)
+{
+    struct worker *worker = pool_at(&share->workers, lane->worker);
+
+    CORE_INVARIANT(lane->state == LANE_LEASED);
+    if (lane->longer || lane->aside || lane->asking || lane->attempts > 0 || lane->run > worker->run_max / 2 ||
+        lane->count < lane->run + LANE_RECORDS_BUSY)
+        return;
+    lane->longer = true;
+    share->longer++;
+    lane_list_add(share, &worker->longer, LINK_LONGER, lane, false);
 }
 
 /* --- states --------------------------------------------------------------------------------------------------------------------
@@ -193,13 +208,18 @@ static void enter(struct share *share, struct lane *lane, enum lane_state state)
         share->aside_ahead -= lane->aside;
         break;
     case LANE_READY:
-        lane_list_remove(share, &share->ready, LINK_TURN, lane);
+        lane_list_remove(share, &share->ready[lane->busy], LINK_TURN, lane);
         break;
     case LANE_LEASED:
         worker = pool_at(&share->workers, lane->worker);
         lane_shorten_run(share, lane, 0);
         lane_heap_remove(share, &share->due, lane);
         lane_list_remove(share, &worker->leased, LINK_TURN, lane);
+        if (lane->longer) {
+            lane_list_remove(share, &worker->longer, LINK_LONGER, lane);
+            lane->longer = false;
+            share->longer--;
+        }
         break;
     case LANE_DELAYED:
         lane_heap_remove(share, &share->due, lane);
@@ -235,7 +255,8 @@ void lane_set_ready(struct share *share, struct lane *lane, bool front)
 {
     CORE_INVARIANT(lane->count > 0);
     enter(share, lane, LANE_READY);
-    lane_list_add(share, &share->ready, LINK_TURN, lane, front);
+    lane->busy = lane->count >= LANE_RECORDS_BUSY;
+    lane_list_add(share, &share->ready[lane->busy], LINK_TURN, lane, front);
 }
 
 void lane_set_leased(struct share *share, struct lane *lane, struct worker *worker, int64_t until_ns)

@@ -45,6 +45,11 @@ bool share_holds(const struct share *share, uint64_t number, uint64_t lease)
     return worker && lane && lane->worker == worker->index;
 }
 
+uint64_t share_lost(const struct share *share)
+{
+    return share->lost;
+}
+
 /* The first record goes behind the second. */
 static void overtake(struct share *share, struct lane *lane)
 {
@@ -203,6 +208,7 @@ void share_tick(struct share *share, int64_t now_ns)
         struct lane *lane = lane_at(share, share->due.nodes[0].lane);
 
         if (lane->state == LANE_LEASED) {
+            share->lost++;
             fail(share, lane, 0, now_ns);
             continue;
         }

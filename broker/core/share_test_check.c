@@ -54,7 +54,7 @@ void model_check_first(struct model *model, size_t record)
 }
 
 /* So many other records of the key are leased: the run that this one ends. */
-static uint32_t check_run(const struct model *model, size_t at, uint64_t first_lease)
+static uint32_t check_run(const struct model *model, size_t at, uint64_t worker)
 {
     uint32_t count = 0;
 
@@ -63,7 +63,7 @@ static uint32_t check_run(const struct model *model, size_t at, uint64_t first_l
 
         if (model->log.records[lease->record].key != model->log.records[at].key)
             continue;
-        assert_true(lease->lease >= first_lease && lease->record < at);
+        assert_true(lease->worker == worker && lease->record < at);
         assert_false(model->records[lease->record].aside || model->records[at].aside);
         count++;
     }
@@ -80,7 +80,7 @@ static void check_others(const struct model_record *record, size_t at, const str
         assert_true(record->aside && at < other_at);
 }
 
-void model_check_turn(struct model *model, const struct share *share, size_t at, uint64_t first_lease, uint32_t run_max)
+void model_check_turn(struct model *model, const struct share *share, size_t at, uint64_t worker, uint32_t run_max)
 {
     const struct model_record *record = &model->records[at];
     struct place scan = share_scan_place(share);
@@ -89,7 +89,7 @@ void model_check_turn(struct model *model, const struct share *share, size_t at,
 
     if (key == 0)
         return;
-    run = check_run(model, at, first_lease);
+    run = check_run(model, at, worker);
     assert_true(run < run_max);
     for (size_t i = 0; i < model->log.count && kit_before(model->log.records[i].place, scan); i++) {
         const struct model_record *other = &model->records[i];

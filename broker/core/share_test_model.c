@@ -102,7 +102,7 @@ void model_granted(struct model *model, const struct share *share, uint64_t numb
         assert_int_equal(record->not_before_ns, 0);
         assert_false(model_has_expired(model, at));
         assert_int_equal(lease->attempt, record->attempts + 1);
-        model_check_turn(model, share, at, leases[0].lease, worker->run_max);
+        model_check_turn(model, share, at, number, worker->run_max);
         record->lease = model->last_lease = lease->lease;
         model->leases[model->lease_count++] =
             (struct model_lease){lease->lease, number, at, model->now_ns + model->config.ack_wait_ns};

@@ -115,7 +115,7 @@ void model_crashed(struct model *model, size_t count);
 /* Nothing open of the record's key is before it. */
 void model_check_first(struct model *model, size_t record);
 /* It may be given out: in a grant that began with this lease, to a worker with so long runs. */
-void model_check_turn(struct model *model, const struct share *share, size_t record, uint64_t first_lease, uint32_t run_max);
+void model_check_turn(struct model *model, const struct share *share, size_t record, uint64_t worker, uint32_t run_max);
 /* Between any two steps. */
 void model_check(struct model *model, const struct share *share);
 /* Whether a record cannot be read any more: then it may never come, and if it does it ends as damaged. */

@@ -7,7 +7,7 @@
 
 #include "proto/cut.h"
 
-enum { CUT_CACHE_TREES_MAX = 512, CUT_CACHE_BYTES_MAX = 16 << 20 };
+enum { CUT_CACHE_TREES_MAX = 512, CUT_CACHE_BYTES_MAX = 32 << 20 };
 
 struct cut_cache;
 struct cut_cache *cut_cache_create(void);        /* NULL when out of memory */

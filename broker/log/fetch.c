@@ -15,7 +15,7 @@ enum {
 struct log_fetcher {
     struct log *log;
     struct cutter *cutter;
-    bool taken; /* the cutter holds the entry at this position, of which `copy` is a copy */
+    bool taken; /* the cutter holds the packed entry at this position, of which `copy` is a copy */
     uint64_t taken_position;
     uint32_t taken_count; /* its records */
     uint8_t *copy;
@@ -109,32 +109,49 @@ static truc_status find_block(struct log_fetcher *fetcher, uint64_t position, ch
 
 /* --- one entry ------------------------------------------------------------------------------------------------------------ */
 
-/* Gives the cutter a copy of an entry, as the entry itself is only there until the call ends. */
-static truc_status take_entry(struct log_fetcher *fetcher, uint64_t position, const struct entry_view *entry)
+static bool is_packed(const struct entry_view *entry)
+{
+    struct batch_view batch;
+    return batch_parse(entry->batch, &batch, NULL) == TRUC_OK && batch.codec != CODEC_NONE;
+}
+
+static bool copy_entry(struct log_fetcher *fetcher, const struct entry_view *entry, struct entry_view *ret_copy)
 {
     const uint8_t *begin = entry->leaf.data - ENTRY_HEADER_BYTES;
     size_t size = entry_served_size(entry->leaf.size, entry->batch.size);
-    fetcher->taken = false;
     if (size > fetcher->copy_capacity) {
         uint8_t *grown = realloc(fetcher->copy, size);
         if (grown == NULL) {
-            return TRUC_NO_MEMORY;
+            return false;
         }
         fetcher->copy = grown;
         fetcher->copy_capacity = size;
     }
     memcpy(fetcher->copy, begin, size);
+    *ret_copy = *entry;
+    ret_copy->leaf.data = fetcher->copy + (entry->leaf.data - begin);
+    ret_copy->batch.data = fetcher->copy + (entry->batch.data - begin);
+    ret_copy->directory = (struct bytes){NULL, 0};
+    return true;
+}
+
+/* Gives the cutter an entry; a packed one as a copy that is kept with what it unpacks to, as the entry itself is only there until
+ * the call ends. */
+static truc_status take_entry(struct log_fetcher *fetcher, uint64_t position, const struct entry_view *entry)
+{
     struct entry_view copy = *entry;
-    copy.leaf.data = fetcher->copy + (entry->leaf.data - begin);
-    copy.batch.data = fetcher->copy + (entry->batch.data - begin);
-    copy.directory = (struct bytes){NULL, 0};
+    bool packed = is_packed(entry);
+    fetcher->taken = false;
+    if (packed && !copy_entry(fetcher, entry, &copy)) {
+        return TRUC_NO_MEMORY;
+    }
     struct cut_tree *known = cut_cache_get(fetcher->log->cuts, position);
     truc_status status = cutter_take(fetcher->cutter, &copy, known);
     if (status == TRUC_OK && known == NULL) {
         cut_cache_put(fetcher->log->cuts, position, cutter_tree(fetcher->cutter));
     }
     cut_tree_unref(known);
-    fetcher->taken = status == TRUC_OK;
+    fetcher->taken = status == TRUC_OK && packed;
     fetcher->taken_position = position;
     fetcher->taken_count = entry->fields.record_count;
     return status;
@@ -157,8 +174,8 @@ static bool has_room(struct log_fetch *fetch, size_t size)
     return true;
 }
 
-/* Many small records of a full batch with what proves each may be more than a frame holds: then fewer of them go. */
-static truc_status serve_cut(struct log_fetcher *fetcher, struct group *group, struct log_fetch *fetch)
+/* The indexes of the group's records. */
+static truc_status name_records(struct log_fetcher *fetcher, const struct group *group)
 {
     if (group->count > fetcher->index_capacity) {
         uint32_t *grown = realloc(fetcher->indexes, group->count * sizeof *grown);
@@ -171,6 +188,12 @@ static truc_status serve_cut(struct log_fetcher *fetcher, struct group *group, s
     for (size_t i = 0; i < group->count; i++) {
         fetcher->indexes[i] = group->places[i].index;
     }
+    return TRUC_OK;
+}
+
+/* Many small records of a full batch with what proves each may be more than a frame holds: then fewer of them go. */
+static truc_status serve_cut(struct log_fetcher *fetcher, struct group *group, struct log_fetch *fetch)
+{
     size_t size = cutter_size(fetcher->cutter, fetcher->indexes, group->count);
     while (size > BATCH_BYTES_MAX && group->count > 1) {
         group->count /= 2;
@@ -195,9 +218,8 @@ static truc_status serve_whole(const struct entry_view *entry, struct log_fetch 
     return TRUC_OK;
 }
 
-/* The entry at the group's position, which must hold its records. */
-static truc_status open_entry(struct log_fetcher *fetcher, const struct group *group, struct entry_view *ret_entry,
-                              struct leaf *ret_leaf, char *why)
+/* The row of the entry at the group's position, which must hold its records; its block is the fetcher's. */
+static truc_status find_entry(struct log_fetcher *fetcher, const struct group *group, uint32_t *ret_index, char *why)
 {
     truc_status status = group->position < log_head(fetcher->log).position ? TRUC_OK : TRUC_DAMAGED;
     if (status != TRUC_OK) {
@@ -208,19 +230,41 @@ static truc_status open_entry(struct log_fetcher *fetcher, const struct group *g
     if (status != TRUC_OK) {
         return status;
     }
-    uint32_t index = (uint32_t)(group->position - fetcher->view.first_position);
-    struct block_row row = block_row_at(&fetcher->view, index);
+    *ret_index = (uint32_t)(group->position - fetcher->view.first_position);
+    struct block_row row = block_row_at(&fetcher->view, *ret_index);
     if (group->places[group->count - 1].index >= row.record_count) {
         log_why(why, "position %llu has %u records, there is no record %u", (unsigned long long)group->position, row.record_count,
                 group->places[group->count - 1].index);
         return TRUC_DAMAGED;
     }
+    return TRUC_OK;
+}
+
+/* Takes only the group's records of an entry that was cut before: its checksum would cost as much as the whole entry. */
+static bool take_again(struct log_fetcher *fetcher, const struct group *group, uint32_t index)
+{
+    struct block_row row = block_row_at(&fetcher->view, index);
+    struct cut_tree *known = group->count < row.record_count ? cut_cache_get(fetcher->log->cuts, group->position) : NULL;
+    struct entry_view entry;
+    bool taken = known != NULL && block_entry_peek(&fetcher->view, index, &entry) == TRUC_OK &&
+                 entry.fields.record_count == row.record_count &&
+                 cutter_take_again(fetcher->cutter, &entry, known, fetcher->indexes, group->count);
+    cut_tree_unref(known);
+    fetcher->taken = false;
+    return taken;
+}
+
+static truc_status open_entry(struct log_fetcher *fetcher, const struct group *group, uint32_t index, struct entry_view *ret_entry,
+                              struct leaf *ret_leaf, char *why)
+{
+    struct block_row row = block_row_at(&fetcher->view, index);
     if (block_entry(&fetcher->view, index, ret_entry) != TRUC_OK || ret_entry->fields.topic_id != row.topic_id ||
         ret_entry->fields.record_count != row.record_count || leaf_parse(ret_entry->leaf, ret_leaf) != TRUC_OK) {
         log_why(why, "block %llu, position %llu: the entry fails its checksum", (unsigned long long)fetcher->view.block,
                 (unsigned long long)group->position);
         return TRUC_DAMAGED;
     }
+    fetcher->budget = fetcher->budget > ret_entry->entry_size ? fetcher->budget - ret_entry->entry_size : 0;
     return TRUC_OK;
 }
 
@@ -229,15 +273,26 @@ static truc_status serve(struct log_fetcher *fetcher, struct group *group, struc
 {
     struct entry_view entry;
     struct leaf leaf;
+    uint32_t index;
+    truc_status status = name_records(fetcher, group);
+    if (status != TRUC_OK) {
+        return status;
+    }
     if (fetcher->taken && fetcher->taken_position == group->position && group->count < fetcher->taken_count &&
         group->places[group->count - 1].index < fetcher->taken_count) {
         return serve_cut(fetcher, group, fetch);
     }
-    truc_status status = open_entry(fetcher, group, &entry, &leaf, why);
+    status = find_entry(fetcher, group, &index, why);
     if (status != TRUC_OK) {
         return status;
     }
-    fetcher->budget = fetcher->budget > entry.entry_size ? fetcher->budget - entry.entry_size : 0;
+    if (take_again(fetcher, group, index)) {
+        return serve_cut(fetcher, group, fetch);
+    }
+    status = open_entry(fetcher, group, index, &entry, &leaf, why);
+    if (status != TRUC_OK) {
+        return status;
+    }
     if (group->count == entry.fields.record_count || leaf.evidence == EVIDENCE_BATCH) {
         return serve_whole(&entry, fetch);
     }

@@ -247,7 +247,7 @@ static void on_subscribe(struct fake_broker *broker, unsigned deed, const struct
     share->subscribe_id = frame->request_id;
     share->credit = (int64_t)subscribe->credit;
     share->key_run = subscribe->key_run_max > 1 ? subscribe->key_run_max : 1;
-    assert(share->key_run <= 64);
+    assert(share->key_run <= 1024);
     fill_info(broker, subscription, &info);
     ok.info = &info;
     fake_broker_answer(broker, deed, FRAME_SUBSCRIBE_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));

@@ -47,7 +47,7 @@ const char *truc_version(void);
  *           from and until take: start, head, position=N, offset=N, time_ns=N
  * subscription: pattern, mode (shared | ordered), start (new; as from), key, type, source, headers (NAME=VALUE;...);
  *           shared: ack_wait_ms (30000), attempts (5; 0: without limit), in_flight_records (10000), backoff_ms (100,1000,...)
- * worker:   credit (1000 records in hand; shared), key_run (64: records of one key in hand; shared), credit_bytes (ordered), verify
+ * worker:   credit (1000 records in hand; shared), key_run (1000: records of one key in hand; shared), credit_bytes (ordered), verify
  * requester: in_flight (1000: requests without a reply), codec, evidence
  * server:   threads (4), credit (1000), codec, evidence */
 truc_status truc_options_create(truc_options **ret_options);

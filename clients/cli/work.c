@@ -33,7 +33,7 @@ static const struct cli_option options[] = {
     {"credit", CLI_UINT, offsetof(struct work_options, credit), "N",
      "records to hold at once; 1000 when not given, 8 with --exec, at most --limit", 1, 65536, NULL},
     {"key-run", CLI_UINT, offsetof(struct work_options, key_run), "N",
-     "records of one key to hold at once, worked on one after the other; 64 when not given", 1, 64, NULL},
+     "records of one key to hold at once, worked on one after the other; 1000 when not given", 1, 1024, NULL},
     {"raw", CLI_FLAG, offsetof(struct work_options, raw), NULL, "only the payloads' bytes, each with a newline behind it", 0, 0,
      NULL},
 };
