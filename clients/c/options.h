@@ -1,4 +1,4 @@
-/* options.h: the options of clients, producers, readers, subscriptions and workers: one table is parser, ranges, defaults and
+/* options.h: the options of clients, producers, readers, subscriptions, workers, requesters and servers: one table is parser, ranges, defaults and
  * manual.
  *
  * Layer: libtruc. A truc_options belongs to one thread at a time; the objects opened with it copy what they need. */
@@ -47,6 +47,7 @@ enum option_id {
     OPTION_IN_FLIGHT_RECORDS,
     OPTION_BACKOFF_MS,
     OPTION_CREDIT,
+    OPTION_THREADS,
     OPTION_COUNT
 };
 

@@ -408,7 +408,7 @@ typedef struct truc_requester truc_requester;
 truc_status truc_requester_open(truc_client *client, const truc_options *options, truc_requester **ret_requester, char **ret_error);
 
 /* The reply, borrowed during the call; or what kept it: TRUC_TIMED_OUT (no reply by the deadline), the publish's own error,
- * TRUC_CLOSED. Once for each request, on the client's callback thread or, for timeouts, the requester's own; never two at once. */
+ * TRUC_CLOSED. Once for each request, on the client's callback thread. */
 typedef void truc_reply_callback(void *opaque, truc_status status, const truc_message *reply, const char *why);
 
 /* Publishes a request; many may be on their way. timeout_ms: 1 or more, the deadline from now. TRUC_OK: on_reply will be called.

@@ -89,6 +89,7 @@ struct truc_worker {
     uint64_t consumed_position; /* ordered: what the next entry's position is held against */
     size_t pull_index, pull_count;
     bool ended, told, closing;
+    bool interrupted; /* pulling gives nothing any more, though it has not ended */
 };
 
 /* What is kept of a DELIVER beside its payload. */
@@ -107,6 +108,9 @@ void worker_end(struct truc_worker *worker, truc_status status, const char *why)
 
 /* Ends by itself: gives back what was not given, sends what is settled, cancels. Its settlements may still be answered. */
 void worker_stop(struct truc_worker *worker, truc_status status, const char *why);
+
+/* Unlocked. From now on pulls return TRUC_CANCELLED at once, so that the pulling thread comes back and closes. */
+void worker_interrupt(struct truc_worker *worker);
 
 /* Gives credit back on the wire. */
 void worker_give_credit(struct truc_worker *worker);
