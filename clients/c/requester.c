@@ -235,6 +235,16 @@ static void on_reply_waited(void *opaque, truc_status status, const truc_message
     (void)pthread_mutex_unlock(&waiting->client->lock);
 }
 
+/* Why a request was not even tried. */
+static const char *refusal_text(truc_status status)
+{
+    return status == TRUC_INVALID_ARGUMENT ? "a request needs a topic and a timeout_ms of 1 or more; correlation_id, expires_at_ns "
+                                             "and the headers " REQUEST_REPLY_TO " and " REQUEST_REPLY_KEY
+                                             " are the requester's to set"
+           : status == TRUC_QUEUE_FULL ? "in_flight requests are without a reply, or the broker does not take more for now"
+                                       : truc_status_text(status);
+}
+
 truc_status truc_request_wait(truc_requester *requester, const char *topic, const truc_record *request, int timeout_ms,
                               truc_message **ret_reply, char **ret_error)
 {
@@ -258,7 +268,7 @@ truc_status truc_request_wait(truc_requester *requester, const char *topic, cons
     if (status == TRUC_OK)
         *ret_reply = waiting.reply;
     else if (ret_error != NULL)
-        *ret_error = waiting.why != NULL ? waiting.why : client_text_copy(truc_status_text(status));
+        *ret_error = waiting.why != NULL ? waiting.why : client_text_copy(refusal_text(status));
     if (status == TRUC_OK || ret_error == NULL)
         free(waiting.why);
     return status;

@@ -3,8 +3,8 @@
 
 extern const struct cli_verb verb_pub, verb_import, verb_tail, verb_replay, verb_topic_ls, verb_topic_info,
     verb_subscription_create, verb_subscription_ls, verb_subscription_info, verb_subscription_pause, verb_subscription_resume,
-    verb_subscription_reset, verb_subscription_rm, verb_work, verb_log_info, verb_log_verify, verb_ping, verb_bench_pub,
-    verb_bench_read, verb_bench_e2e, verb_explain, verb_help, verb_version;
+    verb_subscription_reset, verb_subscription_rm, verb_work, verb_request, verb_serve, verb_log_info, verb_log_verify, verb_ping,
+    verb_bench_pub, verb_bench_read, verb_bench_e2e, verb_explain, verb_help, verb_version;
 
 /* In the order of `truc help`: as somebody would meet them. */
 const struct cli_verb *const cli_verbs[] = {
@@ -22,6 +22,8 @@ const struct cli_verb *const cli_verbs[] = {
     &verb_subscription_reset,
     &verb_subscription_rm,
     &verb_work,
+    &verb_request,
+    &verb_serve,
     &verb_log_info,
     &verb_log_verify,
     &verb_ping,
