@@ -79,11 +79,8 @@ static struct value take_value(struct reader *r, unsigned wire_type)
         return value;
     }
     value.text = protobuf_skip(r, wire_type);
-    if (wire_type != WIRE_DELIMITED) { /* no field that is kept has a fixed size: whether it is zero is enough */
-        for (size_t i = 0; i < value.text.size; i++)
-            value.number |= value.text.data[i];
-        value.text.size = 0;
-    }
+    if (wire_type == WIRE_FIXED64 && !r->failed)
+        value.number = load_u64(value.text.data);
     return value;
 }
 
@@ -94,10 +91,6 @@ static truc_status check_reserved(unsigned number, struct value value, const cha
     switch (number) {
     case FIELD_REPRESENTED:
         return is_set ? refuse(TRUC_UNSUPPORTED, ret_why, "represented: reserved") : TRUC_OK;
-    case FIELD_DELIVER_AT:
-        return is_set ? refuse(TRUC_UNSUPPORTED, ret_why, "deliver_at_ns: reserved") : TRUC_OK;
-    case FIELD_EXPECTED_OFFSET: /* offset 0 is an expectation too */
-        return refuse(TRUC_UNSUPPORTED, ret_why, "expected_offset: reserved");
     case FIELD_KEY_ID:
         return is_set ? refuse(TRUC_UNSUPPORTED, ret_why, "key_id: reserved") : TRUC_OK;
     case FIELD_SIGNATURE_ALGORITHM:
@@ -143,6 +136,15 @@ static truc_status store_field(struct batch_view *view, unsigned number, struct 
         if (value.number > BATCH_RECORDS_MAX)
             return refuse(TRUC_BATCH_TOO_LARGE, ret_why, "record_count: over 65535");
         view->record_count = (uint32_t)value.number;
+        return TRUC_OK;
+    case FIELD_DELIVER_AT:
+        if (value.number > INT64_MAX)
+            return refuse(TRUC_BAD_BATCH, ret_why, "deliver_at_ns: before 1970");
+        view->deliver_at_ns = (int64_t)value.number;
+        return TRUC_OK;
+    case FIELD_EXPECTED_OFFSET: /* offset 0 is an expectation too */
+        view->conditional = true;
+        view->expected_offset = value.number;
         return TRUC_OK;
     default:
         return check_reserved(number, value, ret_why);
@@ -315,7 +317,8 @@ size_t batch_header_size(const struct batch_header_fields *fields)
 {
     return text_size(fields->topic) + text_size(fields->source) + text_size(fields->system) + number_size(fields->evidence) +
            number_size(fields->producer_id) + number_size(fields->epoch) + number_size(fields->first_sequence) +
-           number_size(fields->record_count);
+           number_size(fields->record_count) + (fields->deliver_at_ns != 0 ? 1 + sizeof(uint64_t) : 0) +
+           (fields->conditional ? 1 + varint_size(fields->expected_offset) : 0);
 }
 
 /* Returns the end: where the immutable header goes. */
@@ -352,7 +355,16 @@ void batch_head_write(uint8_t *out, const struct batch_header_fields *fields, en
     out = put_number(out, FIELD_PRODUCER_ID, fields->producer_id);
     out = put_number(out, FIELD_EPOCH, fields->epoch);
     out = put_number(out, FIELD_FIRST_SEQUENCE, fields->first_sequence);
-    (void)put_number(out, FIELD_RECORD_COUNT, fields->record_count);
+    out = put_number(out, FIELD_RECORD_COUNT, fields->record_count);
+    if (fields->deliver_at_ns != 0) {
+        *out++ = FIELD_DELIVER_AT << 3 | WIRE_FIXED64;
+        store_u64(out, (uint64_t)fields->deliver_at_ns);
+        out += sizeof(uint64_t);
+    }
+    if (fields->conditional) {
+        *out++ = FIELD_EXPECTED_OFFSET << 3 | WIRE_VARINT;
+        (void)varint_put(out, fields->expected_offset);
+    }
 }
 
 /* --- payload ------------------------------------------------------------------------------------------------------------------ */

@@ -17,6 +17,7 @@
 #include "codec.h"
 #include "digest.h"
 #include "limits.h"
+#include "record.h"
 #include "status.h"
 
 enum { BATCH_PREFIX_BYTES = 64, BATCH_FLAG_CUT = 1 };
@@ -40,6 +41,9 @@ struct batch_view {
     uint32_t epoch;
     uint64_t first_sequence;
     uint32_t record_count;
+    int64_t deliver_at_ns; /* since the Unix epoch; 0: at once */
+    bool conditional;      /* to be appended only if its first record gets this offset: */
+    uint64_t expected_offset;
 };
 
 /* Parses prefix and header and checks them against limits.h; the payload is not looked at. Topic and source are checked.
@@ -59,6 +63,9 @@ struct batch_header_fields {
     uint32_t epoch;
     uint64_t first_sequence;
     uint32_t record_count;
+    int64_t deliver_at_ns;
+    bool conditional;
+    uint64_t expected_offset;
 };
 size_t batch_header_size(const struct batch_header_fields *fields);
 /* Writes prefix and immutable header (BATCH_PREFIX_BYTES + batch_header_size bytes) before a payload of stored_size bytes. */
@@ -67,6 +74,12 @@ void batch_head_write(uint8_t *out, const struct batch_header_fields *fields, en
 
 /* The same before a cut payload, under the immutable header as it was received. */
 void batch_cut_head_write(uint8_t *out, struct bytes header, uint32_t stored_size, uint32_t raw_size);
+
+/* Flags that all of its records have in the directory, as the batch says (directory.h). */
+static inline uint8_t batch_record_flags(const struct batch_view *view)
+{
+    return view->deliver_at_ns != 0 ? RECORD_FLAG_DELAYED : 0;
+}
 
 /* The raw payload: the stored bytes themselves, or unpacked into *scratch (realloc'd, owned by the caller, *scratch_capacity
  * kept). TRUC_BAD_CODEC, TRUC_NO_MEMORY. */

@@ -22,13 +22,18 @@ static struct batch_header_fields sample_fields(void)
     };
 }
 
+static struct bytes written_by(const struct batch_header_fields *fields, uint8_t *out)
+{
+    size_t head = BATCH_PREFIX_BYTES + batch_header_size(fields);
+    batch_head_write(out, fields, CODEC_NONE, sizeof three_records, sizeof three_records, seed);
+    memcpy(out + head, three_records, sizeof three_records);
+    return bytes_of(out, head + sizeof three_records);
+}
+
 static struct bytes sample(uint8_t *out)
 {
     struct batch_header_fields fields = sample_fields();
-    size_t head = BATCH_PREFIX_BYTES + batch_header_size(&fields);
-    batch_head_write(out, &fields, CODEC_NONE, sizeof three_records, sizeof three_records, seed);
-    memcpy(out + head, three_records, sizeof three_records);
-    return bytes_of(out, head + sizeof three_records);
+    return written_by(&fields, out);
 }
 
 /* A batch around an immutable header made by protobuf-c. */
@@ -87,6 +92,34 @@ static void parse_gives_back_what_was_written(void **state)
     assert_true(bytes_equal(view.stored, bytes_of(three_records, sizeof three_records)));
     assert_int_equal(view.signature.size, 0);
     assert_true(bytes_equal(view.encoded, encoded));
+    assert_int_equal(view.deliver_at_ns, 0);
+    assert_false(view.conditional);
+    assert_int_equal(batch_record_flags(&view), 0);
+}
+
+/* deliver_at and expected_offset as protobuf writes them, alone and together; offset 0 is an expectation too. */
+static void parse_gives_back_when_and_on_what_condition(void **state)
+{
+    static const uint64_t offsets[] = {0, 1, 300, UINT64_MAX};
+    uint8_t ours[512], theirs[512];
+    (void)state;
+    for (size_t i = 0; i < 12; i++) {
+        struct batch_header_fields fields = sample_fields();
+        Truc__V1__BatchHeader header = sample_message();
+        struct batch_view view;
+        fields.deliver_at_ns = header.deliver_at_ns = i / 4 == 0 ? 0 : i / 4 == 1 ? 1 : INT64_MAX;
+        fields.conditional = i % 4 != 0 || i / 4 == 1;
+        fields.expected_offset = offsets[i % 4];
+        header.expected_case = fields.conditional ? TRUC__V1__BATCH_HEADER__EXPECTED_EXPECTED_OFFSET : 0;
+        header.expected_offset = fields.expected_offset;
+        struct bytes written = written_by(&fields, ours);
+        assert_true(bytes_equal(written, around(&header, theirs)));
+        assert_status(batch_parse(written, &view, NULL), TRUC_OK);
+        assert_int_equal(view.deliver_at_ns, fields.deliver_at_ns);
+        assert_int_equal(view.conditional, fields.conditional);
+        assert_int_equal(view.expected_offset, fields.conditional ? fields.expected_offset : 0);
+        assert_int_equal(batch_record_flags(&view), fields.deliver_at_ns != 0 ? RECORD_FLAG_DELAYED : 0);
+    }
 }
 
 static void header_is_what_protobuf_writes(void **state)
@@ -184,6 +217,9 @@ static void parse_wrong_header_fields_are_refused(void **state)
     header = sample_message();
     header.first_sequence = UINT64_MAX - 2;
     assert_status(parse(around(&header, out), &why), TRUC_BAD_BATCH);
+    header = sample_message();
+    header.deliver_at_ns = -1;
+    assert_status(parse(around(&header, out), &why), TRUC_BAD_BATCH);
     assert_non_null(why);
 }
 
@@ -196,13 +232,6 @@ static void parse_reserved_fields_are_unsupported(void **state)
     (void)state;
     header = sample_message();
     header.represented = "H26";
-    assert_status(parse(around(&header, out), &why), TRUC_UNSUPPORTED);
-    header = sample_message();
-    header.deliver_at_ns = 1;
-    assert_status(parse(around(&header, out), &why), TRUC_UNSUPPORTED);
-    header = sample_message();
-    header.expected_case = TRUC__V1__BATCH_HEADER__EXPECTED_EXPECTED_OFFSET;
-    header.expected_offset = 0;
     assert_status(parse(around(&header, out), &why), TRUC_UNSUPPORTED);
     header = sample_message();
     header.key_id = some;
@@ -296,6 +325,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parse_gives_back_what_was_written),
+        cmocka_unit_test(parse_gives_back_when_and_on_what_condition),
         cmocka_unit_test(header_is_what_protobuf_writes),
         cmocka_unit_test(parse_cut_anywhere_is_refused),
         cmocka_unit_test(parse_lying_prefix_is_refused),

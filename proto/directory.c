@@ -114,7 +114,7 @@ static size_t close_up(uint8_t *buffer, const struct gathering *gathering, uint3
 }
 
 truc_status directory_build(const uint8_t secret[HASH_SECRET_BYTES], struct bytes raw_payload, uint32_t record_count,
-                            size_t record_bytes_max, uint8_t **buffer, size_t *capacity, struct bytes *ret_directory,
+                            size_t record_bytes_max, uint8_t flags, uint8_t **buffer, size_t *capacity, struct bytes *ret_directory,
                             uint32_t *ret_bad, const char **ret_why)
 {
     struct reader payload = reader_over(raw_payload);
@@ -152,6 +152,7 @@ truc_status directory_build(const uint8_t secret[HASH_SECRET_BYTES], struct byte
         status = record_brief_parse(record, &brief, &why);
         if (status != TRUC_OK)
             goto done;
+        brief.flags |= flags;
         gather(&gathering, secret, index, record.size, &brief);
     }
     if (status != TRUC_OK) {

@@ -28,10 +28,11 @@ enum directory_column {
 uint64_t directory_hash(const uint8_t secret[HASH_SECRET_BYTES], struct bytes text);
 
 /* Builds the directory of a raw payload: walks and checks every record on the way (record_brief_parse, record_bytes_max).
+ * flags: RECORD_FLAG_* that all records have besides their own (batch_record_flags).
  * *buffer is realloc'd and kept (*capacity) for reuse by the caller, who owns it. *ret_bad (if given) gets the number of the
  * record that is wrong. TRUC_BAD_BATCH (count), TRUC_BAD_RECORD, TRUC_RECORD_TOO_LARGE, TRUC_NO_MEMORY. */
 truc_status directory_build(const uint8_t secret[HASH_SECRET_BYTES], struct bytes raw_payload, uint32_t record_count,
-                            size_t record_bytes_max, uint8_t **buffer, size_t *capacity, struct bytes *ret_directory,
+                            size_t record_bytes_max, uint8_t flags, uint8_t **buffer, size_t *capacity, struct bytes *ret_directory,
                             uint32_t *ret_bad, const char **ret_why);
 
 struct directory_view {

@@ -26,8 +26,25 @@ static void add(struct built *built, const struct record_view *view, const struc
 
 static truc_status build(struct built *built, uint32_t count)
 {
-    return directory_build(secret, bytes_of(built->payload, built->payload_size), count, RECORD_BYTES_DEFAULT, &built->buffer,
+    return directory_build(secret, bytes_of(built->payload, built->payload_size), count, RECORD_BYTES_DEFAULT, 0, &built->buffer,
                            &built->capacity, &built->directory, &built->bad, &built->why);
+}
+
+static void directory_has_the_flags_of_the_batch_beside_those_of_records(void **state)
+{
+    struct built built = {0};
+    struct directory_view view;
+    const struct record_header header = {bytes_of_text("n"), bytes_of_text("v")};
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        add(&built, &(struct record_view){.id = bytes_of_text("id")}, &header, i);
+    assert_status(directory_build(secret, bytes_of(built.payload, built.payload_size), 2, RECORD_BYTES_DEFAULT, RECORD_FLAG_DELAYED,
+                                  &built.buffer, &built.capacity, &built.directory, NULL, NULL),
+                  TRUC_OK);
+    assert_status(directory_parse(built.directory, &view), TRUC_OK);
+    assert_int_equal(directory_at(&view, DIRECTORY_FLAGS, 0), RECORD_FLAG_DELAYED);
+    assert_int_equal(directory_at(&view, DIRECTORY_FLAGS, 1), RECORD_FLAG_DELAYED | RECORD_FLAG_HEADERS);
+    free(built.buffer);
 }
 
 static void directory_of_different_records_has_arrays(void **state)
@@ -121,7 +138,7 @@ static void build_names_the_bad_record(void **state)
     assert_int_equal(built.bad, 2);
     assert_string_equal(built.why, "id: missing");
     assert_null(built.directory.data);
-    assert_status(directory_build(secret, bytes_of(built.payload, built.payload_size), 3, 3, &built.buffer, &built.capacity,
+    assert_status(directory_build(secret, bytes_of(built.payload, built.payload_size), 3, 3, 0, &built.buffer, &built.capacity,
                                   &built.directory, &built.bad, &built.why),
                   TRUC_RECORD_TOO_LARGE);
     assert_int_equal(built.bad, 0);
@@ -142,8 +159,9 @@ static void build_wrong_count_or_cut_is_refused(void **state)
     built.payload_size--;
     assert_status(build(&built, 2), TRUC_BAD_BATCH);
     assert_non_null(built.why);
-    assert_status(directory_build(secret, bytes_of(NULL, 0), 1, 100, &built.buffer, &built.capacity, &built.directory, NULL, NULL),
-                  TRUC_BAD_BATCH);
+    assert_status(
+        directory_build(secret, bytes_of(NULL, 0), 1, 100, 0, &built.buffer, &built.capacity, &built.directory, NULL, NULL),
+        TRUC_BAD_BATCH);
     free(built.buffer);
 }
 
@@ -195,9 +213,13 @@ static void parse_layout_is_held_against_the_size(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(directory_of_different_records_has_arrays), cmocka_unit_test(directory_of_equal_columns_is_56_bytes),
-        cmocka_unit_test(directory_buffer_is_reused_without_traces), cmocka_unit_test(build_names_the_bad_record),
-        cmocka_unit_test(build_wrong_count_or_cut_is_refused),       cmocka_unit_test(hash_is_keyed_and_zero_for_absent_only),
+        cmocka_unit_test(directory_has_the_flags_of_the_batch_beside_those_of_records),
+        cmocka_unit_test(directory_of_different_records_has_arrays),
+        cmocka_unit_test(directory_of_equal_columns_is_56_bytes),
+        cmocka_unit_test(directory_buffer_is_reused_without_traces),
+        cmocka_unit_test(build_names_the_bad_record),
+        cmocka_unit_test(build_wrong_count_or_cut_is_refused),
+        cmocka_unit_test(hash_is_keyed_and_zero_for_absent_only),
         cmocka_unit_test(parse_layout_is_held_against_the_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,7 @@ enum {
     BATCH_BYTES_MAX = BATCH_RAW_BYTES_MAX + 64 * 1024,  /* everything */
     BATCH_RATIO_MAX = 1024,                             /* raw bytes per stored byte, above 64 KiB raw */
     BATCHES_IN_FLIGHT_MAX = 16,                         /* W: unacknowledged batches per producer and topic; results remembered */
+    BATCHES_TOGETHER_MAX = 64,                          /* in one PUBLISH, to be appended all or none */
 
     SUBSCRIPTION_NAME_BYTES_MAX = 64,
     SUBSCRIPTION_HEADERS_BYTES_MAX = 512, /* of its filter */

@@ -86,8 +86,8 @@ static void brief_all(struct work *w)
 static void build_directory(struct work *w)
 {
     struct bytes directory;
-    if (directory_build(w->secret, bytes_of(w->payload, w->payload_size), (uint32_t)w->record_count, RECORD_BYTES_MAX, &w->scratch,
-                        &w->scratch_capacity, &directory, NULL, NULL) == TRUC_OK)
+    if (directory_build(w->secret, bytes_of(w->payload, w->payload_size), (uint32_t)w->record_count, RECORD_BYTES_MAX, 0,
+                        &w->scratch, &w->scratch_capacity, &directory, NULL, NULL) == TRUC_OK)
         w->sink += directory.size;
 }
 

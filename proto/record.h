@@ -43,7 +43,8 @@ struct record_brief {
     int64_t time_ns, expires_at_ns;
     uint8_t flags; /* RECORD_FLAG_* */
 };
-enum { RECORD_FLAG_RELATED = 1, RECORD_FLAG_ENCRYPTED = 2, RECORD_FLAG_HEADERS = 4 };
+/* DELAYED: its batch has a deliver_at; the directory says so, a record alone cannot. */
+enum { RECORD_FLAG_RELATED = 1, RECORD_FLAG_ENCRYPTED = 2, RECORD_FLAG_HEADERS = 4, RECORD_FLAG_DELAYED = 8 };
 truc_status record_brief_parse(struct bytes encoded, struct record_brief *ret_brief, const char **ret_why);
 
 /* Exact encoded size of the fields of a view; encoded, header_count and has_encryption are ignored, headers come from the

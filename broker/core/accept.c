@@ -1,8 +1,8 @@
 #include "accept.h"
 
-#include "broker/core/answer.h"
 #include "broker/core/clock.h"
 #include "broker/core/pending.h"
+#include "broker/core/publish_answer.h"
 #include "broker/core/sequence.h"
 #include "broker/core/topic_state.h"
 #include "proto/entry.h"
@@ -20,13 +20,23 @@ uint64_t accept_log_bytes(const struct attempt *attempt)
            (attempt->topic ? 0 : delta_bytes_max(DELTA_TOPIC));
 }
 
+/* Takes back what provide_state made; of several attempts the last one first. */
+static void withdraw_state(const struct attempt *attempt)
+{
+    if (attempt->sequence_is_new)
+        sequence_destroy(attempt->core, attempt->sequence_index);
+    if (attempt->topic_is_new)
+        topic_undo(attempt->core, attempt->topic_index, attempt->topic_hash);
+}
+
 /* Topic and sequence, made when they are new. What was made is taken back when something is missing. */
 static bool provide_state(struct attempt *attempt)
 {
     struct core *core = attempt->core;
-    bool topic_is_new = !attempt->topic, sequence_is_new = !attempt->sequence;
 
-    if (topic_is_new) {
+    attempt->topic_is_new = !attempt->topic;
+    attempt->sequence_is_new = false;
+    if (attempt->topic_is_new) {
         attempt->topic =
             topic_create(core, attempt->batch->topic, attempt->topic_hash, attempt->prepared->evidence, &attempt->topic_index);
         if (!attempt->topic)
@@ -34,18 +44,27 @@ static bool provide_state(struct attempt *attempt)
     }
     if (!attempt->producer)
         return true; /* the core's own: nobody's sequence */
-    if (sequence_is_new)
+    if (!attempt->sequence) {
         attempt->sequence = sequence_create(core, attempt->producer->index, attempt->topic_index, &attempt->sequence_index);
+        attempt->sequence_is_new = attempt->sequence != NULL;
+    }
     if (attempt->sequence && sequence_reserve(attempt->sequence))
         return true;
-    if (attempt->sequence && sequence_is_new)
-        sequence_destroy(core, attempt->sequence_index);
-    if (topic_is_new)
-        topic_undo(core, attempt->topic_index, attempt->topic_hash);
+    withdraw_state(attempt);
     return false;
 }
 
-static void create_topic(const struct attempt *attempt, uint8_t *encoded)
+/* Everything that memory is needed for. */
+static bool provide(struct attempt *attempt)
+{
+    struct slab *slab = &attempt->core->output.slab;
+
+    attempt->append = slab_take(slab, sizeof *attempt->append);
+    attempt->topic_delta = attempt->topic ? NULL : slab_take(slab, delta_bytes_max(DELTA_TOPIC));
+    return attempt->append && (attempt->topic || attempt->topic_delta) && provide_state(attempt);
+}
+
+static void create_topic(const struct attempt *attempt)
 {
     struct core *core = attempt->core;
     struct core_effect *effect = output_effect(&core->output, EFFECT_DELTA);
@@ -55,12 +74,13 @@ static void create_topic(const struct attempt *attempt, uint8_t *encoded)
     };
 
     effect->ticket = ++core->last_ticket;
-    effect->bytes = bytes_of(encoded, delta_write(encoded, &delta));
+    effect->bytes = bytes_of(attempt->topic_delta, delta_write(attempt->topic_delta, &delta));
     effect->joined = attempt->joined;
 }
 
-static void write_leaf(const struct attempt *attempt, struct core_append *append)
+static void write_leaf(const struct attempt *attempt)
 {
+    struct core_append *append = attempt->append;
     struct core *core = attempt->core;
     struct topic *topic = attempt->topic;
     struct leaf leaf = {
@@ -83,8 +103,9 @@ static void write_leaf(const struct attempt *attempt, struct core_append *append
 }
 
 /* The place of the entry; from here on nothing fails. */
-static void place(const struct attempt *attempt, struct core_append *append)
+static void place(const struct attempt *attempt)
 {
+    struct core_append *append = attempt->append;
     struct core *core = attempt->core;
     const struct batch_view *batch = attempt->batch;
     struct topic *topic = attempt->topic;
@@ -104,25 +125,28 @@ static void place(const struct attempt *attempt, struct core_append *append)
     topic->next_offset = append->base_offset + batch->record_count;
 }
 
-static void remember(const struct attempt *attempt, const struct core_append *append, bool topic_is_new)
+static void remember(const struct attempt *attempt)
 {
     struct core *core = attempt->core;
+    const struct core_append *append = attempt->append;
+    const struct connection *answered = attempt->part ? NULL : attempt->connection;
     struct pending pending = {.ticket = core->last_ticket,
                               .kind = attempt->producer ? PENDING_APPEND : PENDING_OWN,
-                              .connection = attempt->connection ? attempt->connection->number : 0,
-                              .connection_index = attempt->connection ? attempt->connection->index : 0,
+                              .connection = answered ? answered->number : 0,
+                              .connection_index = answered ? answered->index : 0,
                               .request_id = attempt->request_id,
                               .position = append->position,
                               .base_offset = append->base_offset,
                               .append_time_ns = append->append_time_ns,
                               .subject = attempt->producer ? attempt->sequence_index : attempt->topic_index,
                               .record_count = append->fields.record_count,
-                              .frame_bytes = attempt->frame_bytes,
+                              .frame_bytes = answered ? attempt->frame_bytes : 0,
                               .log_bytes = (uint32_t)accept_log_bytes(attempt) + LOG_OVERHEAD +
-                                           (topic_is_new ? (uint32_t)delta_bytes_max(DELTA_TOPIC) : 0),
+                                           (attempt->topic_is_new ? (uint32_t)delta_bytes_max(DELTA_TOPIC) : 0),
                               .memory_bytes = (uint32_t)accept_memory_bytes(attempt) + PENDING_OVERHEAD,
                               .batch_bytes = (uint32_t)attempt->batch->encoded.size,
-                              .first = append->base_offset == 0};
+                              .first = append->base_offset == 0,
+                              .part = attempt->part};
 
     if (attempt->producer) {
         sequence_add(attempt->sequence,
@@ -133,31 +157,47 @@ static void remember(const struct attempt *attempt, const struct core_append *ap
     pending_add(core, &pending);
 }
 
-bool accept_batch(struct attempt *attempt)
+/* Nothing here fails. */
+static void accept(struct attempt *attempt)
 {
     struct core *core = attempt->core;
-    bool topic_is_new = !attempt->topic;
-    struct core_append *append = slab_take(&core->output.slab, sizeof *append);
-    uint8_t *delta = topic_is_new ? slab_take(&core->output.slab, delta_bytes_max(DELTA_TOPIC)) : NULL;
     struct core_effect *effect;
 
-    if (!append || (topic_is_new && !delta) || !pending_reserve(core, 1) || !output_reserve(&core->output, 2) ||
-        !provide_state(attempt))
-        return false;
-    if (topic_is_new)
-        create_topic(attempt, delta);
-    place(attempt, append);
-    write_leaf(attempt, append);
+    if (attempt->topic_is_new)
+        create_topic(attempt);
+    place(attempt);
+    write_leaf(attempt);
     effect = output_effect(&core->output, EFFECT_APPEND);
     effect->ticket = ++core->last_ticket;
-    effect->append = append;
+    effect->append = attempt->append;
     effect->prepared = attempt->prepared;
-    effect->joined = attempt->joined || topic_is_new;
-    remember(attempt, append, topic_is_new);
-    if (CANARY_ACK_BEFORE_COMMIT && attempt->producer)
-        answer_publish_ok(core, attempt->connection, attempt->request_id,
-                          &(struct publish_place){append->position, append->base_offset, append->append_time_ns, false,
-                                                  append->base_offset == 0});
+    effect->joined = attempt->joined || attempt->topic_is_new;
+    remember(attempt);
+    if (CANARY_ACK_BEFORE_COMMIT && attempt->producer && !attempt->part)
+        publish_answer_ok(core, attempt->connection, attempt->request_id,
+                          &(struct publish_place){.position = attempt->append->position,
+                                                  .base_offset = attempt->append->base_offset,
+                                                  .append_time_ns = attempt->append->append_time_ns,
+                                                  .topic_created = attempt->append->base_offset == 0},
+                          1, false);
+}
+
+bool accept_batches(struct attempt *attempts, uint32_t count)
+{
+    struct core *core = attempts->core;
+    uint32_t provided = 0;
+
+    if (!pending_reserve(core, count) || !output_reserve(&core->output, 2 * (size_t)count))
+        return false;
+    while (provided < count && provide(&attempts[provided]))
+        provided++;
+    if (provided < count) {
+        while (provided > 0)
+            withdraw_state(&attempts[--provided]);
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        accept(&attempts[i]);
     return true;
 }
 
@@ -169,5 +209,5 @@ bool accept_own(struct core *core, struct core_prepared *prepared, bool joined)
     if (core->capacity.full || !pending_log_has_room(core, accept_log_bytes(&attempt)) ||
         !pending_has_room(core, accept_memory_bytes(&attempt)))
         return false;
-    return accept_batch(&attempt);
+    return accept_batches(&attempt, 1);
 }

@@ -4,10 +4,6 @@
 
 #include "broker/core/core_internal.h"
 
-#define DUPLICATE_TEXT "these records are in the log already, their place is no longer remembered; go on with the next batch"
-#define OUT_OF_SEQUENCE_TEXT                                                                                                       \
-    "sequence %llu is expected: an earlier batch was refused or not sent; drop or mend it, renumber the rest"
-
 /* A batch on its way through the checks. */
 struct attempt {
     struct core *core;
@@ -22,15 +18,22 @@ struct attempt {
     uint32_t topic_index;
     struct sequence *sequence; /* NULL: to be created */
     uint32_t sequence_index;
-    bool joined; /* in one block with what came before */
+    uint8_t number; /* among the batches of its PUBLISH, from 1; 0: it is the only one */
+    bool part;      /* it is answered with the one behind it */
+    bool joined;    /* in one block with what came before */
+    /* made when it is accepted */
+    bool topic_is_new, sequence_is_new;
+    struct core_append *append;
+    uint8_t *topic_delta;
 };
 
 /* What it takes of memory while it waits, and of the log at most. */
 uint64_t accept_memory_bytes(const struct attempt *attempt);
 uint64_t accept_log_bytes(const struct attempt *attempt);
 
-/* Gives it position, offset and time, writes its leaf, hands it to the log. False when out of memory: nothing changed. */
-bool accept_batch(struct attempt *attempt);
+/* Gives them positions, offsets and times, writes their leaves, hands them to the log: all, or none when memory is short (false).
+ * Their topics are different. */
+bool accept_batches(struct attempt *attempts, uint32_t count);
 
 /* A batch that the core itself has made, of no producer and answered to nobody; its topic is made when it is new. joined: in one
  * block with what was given to the log before. False when memory or room is short: nothing changed. */

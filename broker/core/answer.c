@@ -7,7 +7,7 @@
 #include "proto/utf8.h"
 #include "truc/v1/wire.pb-c.h"
 
-enum { ERROR_TEXT_BYTES = 640, PUBLISH_OK_BYTES_MAX = FRAME_PREFIX_BYTES + 2 * 11 + 9 + 2 * 2 };
+enum { ERROR_TEXT_BYTES = 640 };
 
 void answer_message(struct core *core, struct connection *connection, enum frame_kind kind, uint64_t request_id,
                     const struct ProtobufCMessage *header, struct bytes payload)
@@ -76,44 +76,6 @@ void answer_fatal(struct core *core, struct connection *connection, uint64_t req
     error_format(core, connection, request_id, refusal_of(status), format, arguments);
     va_end(arguments);
     connection_close(core, connection);
-}
-
-/* Hand-laid protobuf, as wire.proto says: fields that are zero are left out. */
-void answer_publish_ok(struct core *core, struct connection *connection, uint64_t request_id, const struct publish_place *place)
-{
-    uint8_t *out, *at;
-
-    if (connection->state == CONNECTION_CLOSING)
-        return;
-    out = output_room(&core->output, connection, PUBLISH_OK_BYTES_MAX);
-    if (!out) {
-        connection_close(core, connection);
-        return;
-    }
-    at = out + FRAME_PREFIX_BYTES;
-    if (place->position != 0) {
-        *at++ = 1 << 3;
-        at = varint_put(at, place->position);
-    }
-    if (place->base_offset != 0) {
-        *at++ = 2 << 3;
-        at = varint_put(at, place->base_offset);
-    }
-    if (place->append_time_ns != 0) {
-        *at++ = 3 << 3 | 1;
-        store_u64(at, (uint64_t)place->append_time_ns);
-        at += 8;
-    }
-    if (place->duplicate) {
-        *at++ = 4 << 3;
-        *at++ = 1;
-    }
-    if (place->topic_created) {
-        *at++ = 5 << 3;
-        *at++ = 1;
-    }
-    frame_prefix_write(out, FRAME_PUBLISH_OK, request_id, (size_t)(at - out) - FRAME_PREFIX_BYTES, 0);
-    output_written(&core->output, connection, (size_t)(at - out));
 }
 
 void *request_decode(struct core *core, struct connection *connection, const struct frame *frame,

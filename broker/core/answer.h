@@ -38,14 +38,6 @@ void answer_error(struct core *core, struct connection *connection, uint64_t req
 void answer_fatal(struct core *core, struct connection *connection, uint64_t request_id, truc_status status, const char *format,
                   ...) __attribute__((format(printf, 5, 6)));
 
-/* PUBLISH_OK, the answer of the hot path. */
-struct publish_place {
-    uint64_t position, base_offset;
-    int64_t append_time_ns; /* 0 for a duplicate: no longer known */
-    bool duplicate, topic_created;
-};
-void answer_publish_ok(struct core *core, struct connection *connection, uint64_t request_id, const struct publish_place *place);
-
 /* Decodes a frame's header as a message of this descriptor into the core's arena, where it lives until the next decoding. NULL
  * when it is malformed: the connection was told so and is being closed. */
 struct ProtobufCMessageDescriptor;

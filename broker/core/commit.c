@@ -1,12 +1,11 @@
 /* commit.c: the log's word on what was given to it: it is on disk, it has failed, so much room is left. Layer: core. */
 #include <stdio.h>
 
-#include "broker/core/accept.h"
-#include "broker/core/answer.h"
 #include "broker/core/connection.h"
 #include "broker/core/pending.h"
 #include "broker/core/producer_answer.h"
 #include "broker/core/producer_state.h"
+#include "broker/core/publish_answer.h"
 #include "broker/core/sequence.h"
 #include "broker/core/subscription_answer.h"
 #include "broker/core/topic_state.h"
@@ -20,6 +19,19 @@ static void settle_append(struct core *core, const struct pending *pending)
     sequence->pending--;
     core_producer(core, sequence->producer)->pending--;
     topic_committed(core, sequence->topic, pending);
+}
+
+/* What is to be said of a batch, kept until the last one of its PUBLISH is there: they are one behind the other. */
+static void keep_place(struct core *core, const struct pending *pending)
+{
+    uint32_t topic = pending->kind == PENDING_APPEND ? core_sequence(core, pending->subject)->topic : pending->subject;
+
+    CORE_INVARIANT(core->place_count < BATCHES_TOGETHER_MAX);
+    core->places[core->place_count++] = (struct publish_place){.position = pending->position,
+                                                               .base_offset = pending->base_offset,
+                                                               .append_time_ns = pending->append_time_ns,
+                                                               .topic_created = pending->first,
+                                                               .subscriptions = topic_subscriptions(core, core_topic(core, topic))};
 }
 
 static void answer_open(struct core *core, struct connection *connection, const struct pending *pending)
@@ -36,8 +48,6 @@ static void answer_open(struct core *core, struct connection *connection, const 
 
 static void answer(struct core *core, struct connection *connection, const struct pending *pending)
 {
-    struct publish_place place = {.position = pending->position, .base_offset = pending->base_offset};
-
     switch ((enum pending_kind)pending->kind) {
     case PENDING_DELTA:
     case PENDING_OWN:
@@ -50,21 +60,21 @@ static void answer(struct core *core, struct connection *connection, const struc
         subscription_answer(core, connection, pending->request_id, NULL);
         break;
     case PENDING_APPEND:
-        place.append_time_ns = pending->append_time_ns;
-        place.topic_created = pending->first;
         if (!CANARY_ACK_BEFORE_COMMIT)
-            answer_publish_ok(core, connection, pending->request_id, &place);
+            publish_answer_ok(core, connection, pending->request_id, core->places, core->place_count, false);
         break;
     case PENDING_DUPLICATE:
-        place.duplicate = true;
-        answer_publish_ok(core, connection, pending->request_id, &place);
+        publish_answer_ok(core, connection, pending->request_id, core->places, core->place_count, true);
         break;
     case PENDING_STORED:
-        answer_error(core, connection, pending->request_id, refusal_of(TRUC_DUPLICATE), DUPLICATE_TEXT);
-        break;
     case PENDING_SEQUENCE:
-        answer_error(core, connection, pending->request_id, refusal_actual(TRUC_OUT_OF_SEQUENCE, pending->base_offset),
-                     OUT_OF_SEQUENCE_TEXT, (unsigned long long)pending->base_offset);
+    case PENDING_CONFLICT:
+    case PENDING_MIXED:
+        publish_answer_refusal(core, connection, pending->request_id,
+                               &(struct publish_refusal){.kind = (enum pending_kind)pending->kind,
+                                                         .number = pending->number,
+                                                         .actual = pending->base_offset,
+                                                         .expected = pending->position});
         break;
     case PENDING_OPEN:
         answer_open(core, connection, pending);
@@ -88,10 +98,14 @@ static void settle(struct core *core, const struct pending *pending)
         settle_answer(core, pending->subject);
         settle_forget(core, pending->subject);
     }
+    if (pending->kind == PENDING_APPEND || pending->kind == PENDING_DUPLICATE)
+        keep_place(core, pending);
     if (connection) {
         connection->credit_used -= pending->frame_bytes;
         answer(core, connection, pending);
     }
+    if (!pending->part)
+        core->place_count = 0;
 }
 
 static void set_capacity(struct core *core, const struct core_capacity *capacity)

@@ -67,6 +67,8 @@ truc_status core_create(const struct core_config *config, struct core **ret_core
     pool_init(&core->attachments, sizeof(struct attachment), 6);
     pool_init(&core->settles, sizeof(struct settle), 6);
     core->shares_due_ns = INT64_MAX;
+    pattern_tree_init(&core->patterns, config->hash_secret);
+    core->subscriptions_generation = 1;
     slab_init(&core->names, NAMES_CHUNK_BYTES, 0);
     core->digest = digest_context_create();
     if (!core->digest || !output_init(&core->output)) {
@@ -148,6 +150,7 @@ void core_destroy(struct core *core)
     pool_fini(&core->readers);
     pool_fini(&core->watches);
     pool_fini(&core->subscriptions);
+    pattern_tree_fini(&core->patterns);
     pool_fini(&core->attachments);
     pool_fini(&core->settles);
     slab_fini(&core->names);

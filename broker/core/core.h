@@ -7,8 +7,8 @@
  * by one; CORE_COMMITTED says up to which ticket everything is on disk. Only then does the core answer what depends on it, and
  * nothing at or above the durable head is ever answered, read or shown.
  *
- * Ownership: a prepared batch given with CORE_PUBLISH comes back in exactly one effect, EFFECT_APPEND or EFFECT_RELEASE. A buffer
- * given with CORE_READ_DONE or CORE_FETCHED comes back in exactly one EFFECT_SEND_DATA or EFFECT_FREE_DATA. */
+ * Ownership: each prepared batch given with CORE_PUBLISH comes back in exactly one effect, EFFECT_APPEND or EFFECT_RELEASE. A
+ * buffer given with CORE_READ_DONE or CORE_FETCHED comes back in exactly one EFFECT_SEND_DATA or EFFECT_FREE_DATA. */
 #ifndef TRUC_CORE_CORE_H
 #define TRUC_CORE_CORE_H
 
@@ -79,8 +79,9 @@ struct core_prepared {
     struct bytes directory;
     enum evidence evidence; /* level the root was computed at */
     uint8_t header_digest[DIGEST_BYTES], records_root[DIGEST_BYTES];
-    uint32_t record_largest; /* bytes of the largest record */
-    void *owner;             /* NULL: made by the core itself; then it is freed with free(), batch and directory with it */
+    uint32_t record_largest;    /* bytes of the largest record */
+    struct core_prepared *next; /* of the same PUBLISH, to be appended with it or not at all; NULL: it was the last one */
+    void *owner;                /* NULL: made by the core itself; then it is freed with free(), batch and directory with it */
 };
 
 enum core_event_kind {
@@ -88,7 +89,8 @@ enum core_event_kind {
     CORE_CONNECTED,     /* connection, nonce */
     CORE_DISCONNECTED,  /* connection */
     CORE_FRAME,         /* connection, frame: any kind but PUBLISH; borrowed during the step */
-    CORE_PUBLISH,       /* connection, request_id, frame_bytes, prepared */
+    CORE_PUBLISH,       /* connection, request_id, frame_bytes, prepared: the first of at most BATCHES_TOGETHER_MAX, whose topics
+                         * are all different */
     CORE_PUBLISH_BAD,   /* connection, request_id, frame_bytes, status, why: the verify pool refused it; in connection order */
     CORE_COMMITTED,     /* ticket, head, capacity */
     CORE_LOG_FAILED,    /* status, why: nothing is acknowledged any more */

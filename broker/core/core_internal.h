@@ -11,6 +11,7 @@
 #include "broker/core/invariant.h"
 #include "broker/core/order.h"
 #include "broker/core/output.h"
+#include "broker/core/pattern_tree.h"
 #include "broker/core/pool.h"
 #include "broker/core/slab.h"
 #include "broker/core/table.h"
@@ -40,6 +41,7 @@ struct topic {
     /* accepted */
     uint64_t next_offset;
     uint8_t last_leaf_hash[DIGEST_BYTES];
+    uint32_t subscriptions, subscriptions_generation; /* that match it, when core.subscriptions_generation was this */
     /* durable */
     uint64_t durable_offset, first_position, last_position, bytes, entry_count;
     int64_t created_ns, last_append_ns;
@@ -153,6 +155,8 @@ enum pending_kind {
     PENDING_DUPLICATE,    /* PUBLISH_OK of an earlier batch, which is durable when this ticket is */
     PENDING_STORED,       /* error DUPLICATE, likewise */
     PENDING_SEQUENCE,     /* error OUT_OF_SEQUENCE, which tells of earlier batches */
+    PENDING_CONFLICT,     /* error CONFLICT, which tells of earlier batches of the topic */
+    PENDING_MIXED,        /* error BAD_BATCH: of batches that came together some are stored and others not */
     PENDING_OPEN,         /* PRODUCER_OK */
     PENDING_OWN,          /* an entry of the core's own: nobody is answered */
     PENDING_SUBSCRIPTION, /* SUBSCRIPTION_OK */
@@ -163,16 +167,27 @@ enum pending_kind {
 struct pending {
     uint64_t ticket;
     uint64_t connection, request_id;
-    uint64_t position, base_offset; /* of the entry; SEQUENCE: the expected sequence in base_offset */
+    uint64_t position, base_offset; /* of the entry; SEQUENCE, CONFLICT: what is next in base_offset, CONFLICT: what was expected in
+                                     * position */
     int64_t append_time_ns;
     uint32_t connection_index;
-    uint32_t subject;      /* sequence (APPEND), producer (OPEN), topic (OWN), subscription or settle */
+    uint32_t subject;      /* sequence (APPEND), producer (OPEN), topic (DUPLICATE, OWN), subscription or settle */
     uint32_t record_count; /* of the entry */
     uint32_t epoch;        /* OPEN: that was asked for */
     uint32_t frame_bytes;  /* of publish credit */
     uint32_t log_bytes, memory_bytes, batch_bytes;
     uint8_t kind;
-    bool first; /* of its topic; of its producer */
+    uint8_t number; /* of the batch that is refused among those of its PUBLISH, from 1; 0: it had but one */
+    bool first;     /* of its topic; of its producer */
+    bool part;      /* APPEND, DUPLICATE: one of several batches, which the one behind it is answered with */
+};
+
+/* What PUBLISH_OK says of a batch. */
+struct publish_place {
+    uint64_t position, base_offset;
+    int64_t append_time_ns; /* 0 for a duplicate: no longer known */
+    uint32_t subscriptions;
+    bool topic_created;
 };
 
 struct pending_queue { /* a ring in ticket order */
@@ -216,6 +231,8 @@ struct core {
     uint64_t last_ticket, committed_ticket;
     struct pending_queue pending;
     uint64_t pending_bytes;
+    struct publish_place places[BATCHES_TOGETHER_MAX]; /* of the PUBLISH whose parts are being settled */
+    uint32_t place_count;
 
     struct pool topics; /* index = topic id - 1 */
     struct table topics_by_name;
@@ -248,7 +265,9 @@ struct core {
     struct watch *pattern_watches; /* those with wildcards */
     size_t miss_bytes;             /* of all watches */
 
-    struct pool subscriptions; /* index = id - 1; those removed keep their slot */
+    struct pool subscriptions;         /* index = id - 1; those removed keep their slot */
+    struct pattern_tree patterns;      /* of all of them */
+    uint32_t subscriptions_generation; /* grows with each that is made or removed; not 0 */
     struct table subscriptions_by_name;
     struct order subscriptions_in_order;                               /* of owner and name */
     uint32_t last_subscription, subscription_count;                    /* an id; how many there are */

@@ -100,8 +100,8 @@ static bool prepare(struct core *core, const struct subscription *subscription, 
     batch_head_write(letter->bytes, &fields, CODEC_NONE, (uint32_t)size, (uint32_t)size, derived);
     payload = bytes_of(letter->bytes + head, size);
     if (batch_parse(bytes_of(letter->bytes, head + size), &prepared->batch, &why) != TRUC_OK ||
-        directory_build(core->config.hash_secret, payload, 1, DEAD_RECORD_BYTES_MAX, &built, &capacity, &directory, NULL, &why) !=
-            TRUC_OK)
+        directory_build(core->config.hash_secret, payload, 1, DEAD_RECORD_BYTES_MAX, 0, &built, &capacity, &directory, NULL,
+                        &why) != TRUC_OK)
         return false;
     CORE_INVARIANT(directory.size <= sizeof letter->directory);
     memcpy(letter->directory, directory.data, directory.size);

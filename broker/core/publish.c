@@ -1,88 +1,127 @@
-/* publish.c: PUBLISH: may this batch be appended, and as what? Layer: core. The hot path: nothing here is per record.
+/* publish.c: PUBLISH: may these batches be appended, and as what? Layer: core. The hot path: nothing here is per record.
  *
- * Answers that say something is stored (duplicates, the expected sequence) wait until that is on disk, like the batch itself.
- * Refusals that promise nothing are sent at once. */
+ * Mostly it is one batch; several of one PUBLISH are accepted or refused together, so every check is made of all of them before any
+ * is accepted. Answers that say something is stored (duplicates, the expected sequence, a conflict) wait until that is on disk,
+ * like the batch itself. Refusals that promise nothing are sent at once. */
 #include "broker/core/accept.h"
-#include "broker/core/answer.h"
 #include "broker/core/connection.h"
 #include "broker/core/pending.h"
 #include "broker/core/producer_state.h"
+#include "broker/core/publish_answer.h"
 #include "broker/core/sequence.h"
 #include "broker/core/topic_state.h"
 
+/* The batches of one PUBLISH. */
+struct publish {
+    struct core *core;
+    struct connection *connection;
+    uint64_t request_id;
+    uint32_t frame_bytes, count;
+    struct core_prepared *first;
+    struct attempt attempts[BATCHES_TOGETHER_MAX]; /* count of them are set */
+};
+
 /* --- refusing ---------------------------------------------------------------------------------------------------------------- */
 
-static void release(struct core *core, struct core_prepared *prepared)
+static void release(struct core *core, struct core_prepared *first)
 {
-    output_effect(&core->output, EFFECT_RELEASE)->prepared = prepared;
+    for (struct core_prepared *prepared = first; prepared; prepared = prepared->next)
+        output_effect(&core->output, EFFECT_RELEASE)->prepared = prepared;
 }
 
-/* Answers and gives credit and batch back. Always false, for `return refuse(...)`. */
-#define refuse(attempt, refusal, ...)                                                                                              \
-    (answer_error((attempt)->core, (attempt)->connection, (attempt)->request_id, refusal, __VA_ARGS__), settle(attempt))
-
-static bool settle(const struct attempt *attempt)
+/* Gives credit and batches back. Always false, for `return settle(...)`. */
+static bool settle(const struct publish *publish)
 {
-    attempt->connection->credit_used -= attempt->frame_bytes;
-    release(attempt->core, attempt->prepared);
+    publish->connection->credit_used -= publish->frame_bytes;
+    release(publish->core, publish->first);
     return false;
 }
 
-/* Waits for the disk with an answer that adds nothing to the log. */
-static bool settle_later(const struct attempt *attempt, enum pending_kind kind, const struct sequence_result *result)
+static unsigned number_of(const struct attempt *attempt)
 {
-    struct core *core = attempt->core;
+    return attempt ? attempt->number : 0;
+}
 
+/* All are refused because of one; attempt NULL: because of all. Always false, for `return refuse(...)`. */
+#define refuse(publish, attempt, refusal, ...)                                                                                     \
+    (publish_answer_error((publish)->core, (publish)->connection, (publish)->request_id, number_of(attempt), refusal,              \
+                          __VA_ARGS__),                                                                                            \
+     settle(publish))
+
+static bool refuse_busy(const struct publish *publish)
+{
+    return refuse(publish, NULL, refusal_retry(TRUC_BUSY, RETRY_BUSY_MS),
+                  "too much waits for the disk; retry after the time given");
+}
+
+/* What waits for the disk with an answer that adds nothing to the log. */
+static struct pending waiting(const struct publish *publish, enum pending_kind kind)
+{
+    return (struct pending){.ticket = publish->core->last_ticket,
+                            .kind = (uint8_t)kind,
+                            .connection = publish->connection->number,
+                            .connection_index = publish->connection->index,
+                            .request_id = publish->request_id,
+                            .frame_bytes = publish->frame_bytes,
+                            .memory_bytes = PENDING_OVERHEAD};
+}
+
+/* All are refused by an answer that tells of what is stored: at once, or (waits) when it is on disk. */
+static bool refuse_stored(const struct publish *publish, const struct publish_refusal *refusal, bool waits)
+{
+    struct core *core = publish->core;
+    struct pending pending;
+
+    if (!waits) {
+        publish_answer_refusal(core, publish->connection, publish->request_id, refusal);
+        return settle(publish);
+    }
     if (!pending_has_room(core, 0) || !pending_reserve(core, 1))
-        return refuse(attempt, refusal_retry(TRUC_BUSY, RETRY_BUSY_MS), "too much waits for the disk; retry after the time given");
-    pending_add(core, &(struct pending){.ticket = core->last_ticket,
-                                        .kind = (uint8_t)kind,
-                                        .connection = attempt->connection->number,
-                                        .connection_index = attempt->connection->index,
-                                        .request_id = attempt->request_id,
-                                        .position = result->position,
-                                        .base_offset = result->base_offset,
-                                        .frame_bytes = attempt->frame_bytes,
-                                        .memory_bytes = PENDING_OVERHEAD});
-    release(core, attempt->prepared);
+        return refuse_busy(publish);
+    pending = waiting(publish, refusal->kind);
+    pending.number = (uint8_t)refusal->number;
+    pending.base_offset = refusal->actual;
+    pending.position = refusal->expected;
+    pending_add(core, &pending);
+    release(core, publish->first);
     return false;
 }
 
 /* --- the checks, in order: each answers and returns false when it refuses ------------------------------------------------------
  */
 
-static bool check_state(const struct attempt *attempt)
+static bool check_state(const struct publish *publish)
 {
-    const struct core *core = attempt->core;
+    const struct core *core = publish->core;
 
     if (core->failed)
-        return refuse(attempt, refusal_retry(TRUC_STOPPED, RETRY_STATE_MS),
+        return refuse(publish, NULL, refusal_retry(TRUC_STOPPED, RETRY_STATE_MS),
                       "the log failed (%s); trucd exits and must be started again", core->failure);
     if (core->draining)
-        return refuse(attempt, refusal_retry(TRUC_DRAINING, RETRY_STATE_MS),
+        return refuse(publish, NULL, refusal_retry(TRUC_DRAINING, RETRY_STATE_MS),
                       "the broker is shutting down; reconnect and send the batch again");
     if (core->capacity.full)
-        return refuse(attempt, refusal_retry(TRUC_DISK_FULL, RETRY_STATE_MS),
+        return refuse(publish, NULL, refusal_retry(TRUC_DISK_FULL, RETRY_STATE_MS),
                       "the log's disk is full; free space on the data directory's disk, the broker goes on by itself");
     if (core->clock.behind)
-        return refuse(attempt, refusal_retry(TRUC_CLOCK_BEHIND, RETRY_STATE_MS),
+        return refuse(publish, NULL, refusal_retry(TRUC_CLOCK_BEHIND, RETRY_STATE_MS),
                       "the broker's clock is far behind the last entry; set the clock, or start trucd with --accept-clock once");
     return true;
 }
 
-static bool check_source(const struct attempt *attempt)
+static bool check_source(const struct publish *publish, const struct attempt *attempt)
 {
     const struct connection *connection = attempt->connection;
 
     if (bytes_equal(attempt->batch->source, connection_agency(connection)) &&
         bytes_equal(attempt->batch->system, connection_system(connection)))
         return true;
-    return refuse(attempt, refusal_of(TRUC_BAD_SOURCE),
+    return refuse(publish, attempt, refusal_of(TRUC_BAD_SOURCE),
                   "the batch names another source than the session's %.*s; publish under the source that logged in",
                   (int)connection->scope_size, (const char *)connection->scope);
 }
 
-static bool check_producer(struct attempt *attempt)
+static bool check_producer(const struct publish *publish, struct attempt *attempt)
 {
     struct connection *connection = attempt->connection;
     struct producer *producer = connection->recent;
@@ -90,25 +129,25 @@ static bool check_producer(struct attempt *attempt)
     if (!producer || producer->id != attempt->batch->producer_id)
         producer = producer_find(attempt->core, attempt->batch->producer_id);
     if (!producer || (producer->connection != connection && !bytes_equal(producer_scope(producer), connection_scope(connection))))
-        return refuse(attempt, refusal_of(TRUC_UNKNOWN_PRODUCER),
+        return refuse(publish, attempt, refusal_of(TRUC_UNKNOWN_PRODUCER),
                       "there is no producer %llu of this source, or its grace is over; open the producer again",
                       (unsigned long long)attempt->batch->producer_id);
     if (attempt->batch->epoch > producer->epoch)
-        return refuse(attempt, refusal_of(TRUC_UNKNOWN_PRODUCER),
+        return refuse(publish, attempt, refusal_of(TRUC_UNKNOWN_PRODUCER),
                       "the broker never gave out epoch %u of this producer; open the producer again", attempt->batch->epoch);
     if (attempt->batch->epoch < producer->epoch)
-        return refuse(attempt, refusal_of(TRUC_FENCED),
+        return refuse(publish, attempt, refusal_of(TRUC_FENCED),
                       "another instance opened this producer later (epoch %u, this batch has %u); stop one of them",
                       producer->epoch, attempt->batch->epoch);
     if (producer->connection != connection)
-        return refuse(attempt, refusal_of(TRUC_FENCED),
+        return refuse(publish, attempt, refusal_of(TRUC_FENCED),
                       "this producer belongs to another connection; resume it on this one before publishing");
     connection->recent = producer;
     attempt->producer = producer;
     return true;
 }
 
-static bool check_family(const struct attempt *attempt)
+static bool check_family(const struct publish *publish, const struct attempt *attempt)
 {
     const struct core_config *config = &attempt->core->config;
     uint16_t family = attempt->topic ? attempt->topic->family : topic_family(attempt->core, attempt->batch->topic);
@@ -116,34 +155,36 @@ static bool check_family(const struct attempt *attempt)
     uint32_t record_bytes_max = rules && rules->record_bytes_max > 0 ? rules->record_bytes_max : config->record_bytes_max;
 
     if (attempt->batch->encoded.size > config->batch_bytes_max)
-        return refuse(attempt, refusal_of(TRUC_BATCH_TOO_LARGE),
+        return refuse(publish, attempt, refusal_of(TRUC_BATCH_TOO_LARGE),
                       "the batch has %zu bytes, at most %u are allowed; lower batch_bytes of the producer",
                       attempt->batch->encoded.size, config->batch_bytes_max);
     if (attempt->prepared->record_largest > record_bytes_max)
-        return refuse(attempt, refusal_of(TRUC_RECORD_TOO_LARGE),
+        return refuse(publish, attempt, refusal_of(TRUC_RECORD_TOO_LARGE),
                       "a record has %u bytes, the topic allows %u; make it smaller or raise record_bytes_max of the topic's family",
                       attempt->prepared->record_largest, record_bytes_max);
     if (rules && rules->codec >= 0 && attempt->batch->codec != (enum codec)rules->codec)
-        return refuse(attempt, refusal_of(TRUC_BAD_CODEC), "the topic's family takes codec %s only; set the producer's codec to it",
+        return refuse(publish, attempt, refusal_of(TRUC_BAD_CODEC),
+                      "the topic's family takes codec %s only; set the producer's codec to it",
                       codec_name((enum codec)rules->codec));
     if (!attempt->topic && rules && rules->evidence != EVIDENCE_UNSPECIFIED && attempt->prepared->evidence != rules->evidence)
-        return refuse(attempt, refusal_of(TRUC_EVIDENCE_MISMATCH),
+        return refuse(publish, attempt, refusal_of(TRUC_EVIDENCE_MISMATCH),
                       "the topic's family has evidence level %s; leave the level to the topic",
                       rules->evidence == EVIDENCE_BATCH ? "batch" : "record");
     return true;
 }
 
-static bool check_topic(struct attempt *attempt)
+/* *new_topics: of the batches so far. */
+static bool check_topic(const struct publish *publish, struct attempt *attempt, uint32_t *new_topics)
 {
     struct core *core = attempt->core;
 
     attempt->topic = topic_find(core, attempt->batch->topic, &attempt->topic_hash, &attempt->topic_index);
-    if (!check_family(attempt))
+    if (!check_family(publish, attempt))
         return false;
     if (!attempt->topic) {
-        if (core->topics.used < core->config.topics_max)
+        if (core->topics.used + (*new_topics)++ < core->config.topics_max)
             return true;
-        return refuse(attempt, refusal_of(TRUC_QUOTA_EXCEEDED),
+        return refuse(publish, attempt, refusal_of(TRUC_QUOTA_EXCEEDED),
                       "the log has %u topics, the most allowed; raise topics_max in the broker's configuration", core->topics.used);
     }
     if (attempt->topic->evidence == (uint8_t)attempt->prepared->evidence)
@@ -151,64 +192,148 @@ static bool check_topic(struct attempt *attempt)
     if (attempt->batch->evidence == EVIDENCE_UNSPECIFIED) {
         if (core->config.digest_again(core->config.digest_context, attempt->prepared, attempt->topic->evidence) == TRUC_OK)
             return true;
-        return refuse(attempt, refusal_retry(TRUC_BUSY, RETRY_BUSY_MS), "out of memory; retry after the time given");
+        return refuse(publish, attempt, refusal_retry(TRUC_BUSY, RETRY_BUSY_MS), "out of memory; retry after the time given");
     }
-    return refuse(attempt, refusal_of(TRUC_EVIDENCE_MISMATCH),
+    return refuse(publish, attempt, refusal_of(TRUC_EVIDENCE_MISMATCH),
                   "the topic was created with evidence level %s; publish with that level, see `truc topic info`",
                   attempt->topic->evidence == EVIDENCE_BATCH ? "batch" : "record");
 }
 
-static bool answer_known(const struct attempt *attempt, const struct sequence_result *result, bool waits)
+static bool answer_known(const struct publish *publish, const struct sequence_result *results, bool waits)
 {
-    if (waits && !CANARY_EARLY_DUPLICATE)
-        return settle_later(attempt, PENDING_DUPLICATE, result);
-    answer_publish_ok(attempt->core, attempt->connection, attempt->request_id,
-                      &(struct publish_place){.position = result->position, .base_offset = result->base_offset, .duplicate = true});
-    return settle(attempt);
+    struct core *core = publish->core;
+    struct publish_place places[BATCHES_TOGETHER_MAX];
+
+    if (waits && !CANARY_EARLY_DUPLICATE) {
+        if (!pending_has_room(core, (uint64_t)(publish->count - 1) * PENDING_OVERHEAD) || !pending_reserve(core, publish->count))
+            return refuse_busy(publish);
+        for (uint32_t i = 0; i < publish->count; i++) {
+            struct pending pending = waiting(publish, PENDING_DUPLICATE);
+
+            pending.part = i + 1 < publish->count;
+            if (pending.part)
+                pending.connection = pending.frame_bytes = 0;
+            pending.position = results[i].position;
+            pending.base_offset = results[i].base_offset;
+            pending.subject = publish->attempts[i].topic_index;
+            pending_add(core, &pending);
+        }
+        release(core, publish->first);
+        return false;
+    }
+    for (uint32_t i = 0; i < publish->count; i++)
+        places[i] = (struct publish_place){.position = results[i].position,
+                                           .base_offset = results[i].base_offset,
+                                           .subscriptions = topic_subscriptions(core, publish->attempts[i].topic)};
+    publish_answer_ok(core, publish->connection, publish->request_id, places, publish->count, true);
+    return settle(publish);
 }
 
-static bool check_sequence(struct attempt *attempt)
+static enum sequence_verdict judge(struct attempt *attempt, struct sequence_result *ret_result, bool *ret_waits)
 {
     const struct batch_view *batch = attempt->batch;
-    struct sequence_result result = {0};
-    bool waits;
 
     if (attempt->topic)
         attempt->sequence = sequence_find(attempt->core, attempt->producer->index, attempt->topic_index, &attempt->sequence_index);
-    switch (sequence_judge(attempt->sequence, batch->first_sequence, batch->record_count, &result, &waits)) {
-    case SEQUENCE_NEXT:
-        break;
-    case SEQUENCE_KNOWN:
-        return answer_known(attempt, &result, waits);
-    case SEQUENCE_STORED:
-        if (waits)
-            return settle_later(attempt, PENDING_STORED, &result);
-        return refuse(attempt, refusal_of(TRUC_DUPLICATE), DUPLICATE_TEXT);
-    case SEQUENCE_MISPLACED:
-        result.base_offset = attempt->sequence ? attempt->sequence->next : 0;
-        if (waits)
-            return settle_later(attempt, PENDING_SEQUENCE, &result);
-        return refuse(attempt, refusal_actual(TRUC_OUT_OF_SEQUENCE, result.base_offset), OUT_OF_SEQUENCE_TEXT,
-                      (unsigned long long)result.base_offset);
+    return sequence_judge(attempt->sequence, batch->first_sequence, batch->record_count, ret_result, ret_waits);
+}
+
+/* All follow, or all are stored: whoever sends again what was sent together does so together. */
+static bool check_sequences(struct publish *publish)
+{
+    struct sequence_result results[BATCHES_TOGETHER_MAX];
+    struct publish_refusal refusal = {.kind = PENDING_STORED};
+    uint32_t next = 0, known = 0;
+    bool waits = false;
+
+    for (uint32_t i = 0; i < publish->count; i++) {
+        struct attempt *attempt = &publish->attempts[i];
+        bool this_waits;
+        enum sequence_verdict verdict = judge(attempt, &results[i], &this_waits);
+
+        if (verdict == SEQUENCE_MISPLACED)
+            return refuse_stored(publish,
+                                 &(struct publish_refusal){.kind = PENDING_SEQUENCE,
+                                                           .number = attempt->number,
+                                                           .actual = attempt->sequence ? attempt->sequence->next : 0},
+                                 this_waits);
+        next += verdict == SEQUENCE_NEXT;
+        known += verdict == SEQUENCE_KNOWN;
+        waits |= this_waits;
+        if (verdict != SEQUENCE_NEXT)
+            refusal.number = attempt->number;
     }
-    if (attempt->sequence && attempt->sequence->pending == BATCHES_IN_FLIGHT_MAX)
-        return refuse(attempt, refusal_retry(TRUC_BUSY, RETRY_BUSY_MS),
-                      "%d batches of this producer and topic wait for the disk, the most allowed; retry after the time given",
-                      BATCHES_IN_FLIGHT_MAX);
+    if (next == publish->count)
+        return true;
+    if (known == publish->count)
+        return answer_known(publish, results, waits);
+    if (next > 0)
+        refusal.kind = PENDING_MIXED;
+    return refuse_stored(publish, &refusal, waits);
+}
+
+static bool check_condition(const struct publish *publish, const struct attempt *attempt)
+{
+    const struct topic *topic = attempt->topic;
+    uint64_t actual = topic ? topic->next_offset : 0;
+
+    if (!attempt->batch->conditional || attempt->batch->expected_offset == actual)
+        return true;
+    return refuse_stored(
+        publish,
+        &(struct publish_refusal){
+            .kind = PENDING_CONFLICT, .number = attempt->number, .actual = actual, .expected = attempt->batch->expected_offset},
+        topic && topic->durable_offset != actual);
+}
+
+static bool check_in_flight(const struct publish *publish, const struct attempt *attempt)
+{
+    if (!attempt->sequence || attempt->sequence->pending < BATCHES_IN_FLIGHT_MAX)
+        return true;
+    return refuse(publish, attempt, refusal_retry(TRUC_BUSY, RETRY_BUSY_MS),
+                  "%d batches of this producer and topic wait for the disk, the most allowed; retry after the time given",
+                  BATCHES_IN_FLIGHT_MAX);
+}
+
+static bool check_room(const struct publish *publish)
+{
+    const struct core *core = publish->core;
+    uint64_t memory_bytes = (uint64_t)(publish->count - 1) * PENDING_OVERHEAD;
+    uint64_t log_bytes = (uint64_t)(publish->count - 1) * LOG_OVERHEAD;
+
+    for (uint32_t i = 0; i < publish->count; i++) {
+        memory_bytes += accept_memory_bytes(&publish->attempts[i]);
+        log_bytes += accept_log_bytes(&publish->attempts[i]);
+    }
+    if (!pending_has_room(core, memory_bytes))
+        return refuse_busy(publish);
+    if (!pending_log_has_room(core, log_bytes))
+        return refuse(publish, NULL, refusal_retry(TRUC_DISK_FULL, RETRY_STATE_MS),
+                      "the log's disk has no room for this; free space on the data directory's disk, the broker goes on by itself");
     return true;
 }
 
-static bool check_room(const struct attempt *attempt)
+static bool check(struct publish *publish)
 {
-    const struct core *core = attempt->core;
+    uint32_t new_topics = 0;
 
-    if (!pending_has_room(core, accept_memory_bytes(attempt)))
-        return refuse(attempt, refusal_retry(TRUC_BUSY, RETRY_BUSY_MS), "too much waits for the disk; retry after the time given");
-    if (!pending_log_has_room(core, accept_log_bytes(attempt)))
-        return refuse(
-            attempt, refusal_retry(TRUC_DISK_FULL, RETRY_STATE_MS),
-            "the log's disk has no room for this batch; free space on the data directory's disk, the broker goes on by itself");
-    return true;
+    if (!check_state(publish))
+        return false;
+    for (uint32_t i = 0; i < publish->count; i++) {
+        struct attempt *attempt = &publish->attempts[i];
+
+        if (!check_source(publish, attempt) || !check_producer(publish, attempt) || !check_topic(publish, attempt, &new_topics))
+            return false;
+        for (uint32_t j = 0; j < i; j++)
+            CORE_INVARIANT(!bytes_equal(publish->attempts[j].batch->topic, attempt->batch->topic));
+    }
+    if (!check_sequences(publish))
+        return false;
+    for (uint32_t i = 0; i < publish->count; i++) {
+        if (!check_condition(publish, &publish->attempts[i]) || !check_in_flight(publish, &publish->attempts[i]))
+            return false;
+    }
+    return check_room(publish);
 }
 
 /* --- the events ----------------------------------------------------------------------------------------------------------------
@@ -239,27 +364,45 @@ static bool enter(struct core *core, const struct core_event *event, struct conn
     return true;
 }
 
+static void begin(struct publish *publish, const struct core_event *event, struct core *core, struct connection *connection)
+{
+    bool alone = !event->prepared->next;
+
+    publish->core = core;
+    publish->connection = connection;
+    publish->request_id = event->request_id;
+    publish->frame_bytes = event->frame_bytes;
+    publish->first = event->prepared;
+    publish->count = 0;
+    for (struct core_prepared *prepared = event->prepared; prepared; prepared = prepared->next) {
+        CORE_INVARIANT(publish->count < BATCHES_TOGETHER_MAX);
+        publish->attempts[publish->count++] = (struct attempt){
+            .core = core,
+            .connection = connection,
+            .request_id = event->request_id,
+            .frame_bytes = event->frame_bytes,
+            .prepared = prepared,
+            .batch = &prepared->batch,
+            .number = alone ? 0 : (uint8_t)(publish->count + 1),
+            .part = prepared->next != NULL,
+            .joined = prepared != event->prepared,
+        };
+    }
+}
+
 void core_on_publish(struct core *core, const struct core_event *event)
 {
-    struct attempt attempt = {
-        .core = core,
-        .connection = connection_find(core, event->connection),
-        .request_id = event->request_id,
-        .frame_bytes = event->frame_bytes,
-        .prepared = event->prepared,
-        .batch = &event->prepared->batch,
-    };
+    struct connection *connection = connection_find(core, event->connection);
+    struct publish publish; /* large: only what is used is set */
 
-    if (!enter(core, event, attempt.connection)) {
+    if (!enter(core, event, connection)) {
         release(core, event->prepared);
         return;
     }
-    if (!check_state(&attempt) || !check_source(&attempt) || !check_producer(&attempt) || !check_topic(&attempt) ||
-        !check_sequence(&attempt) || !check_room(&attempt))
-        return;
-    if (!accept_batch(&attempt))
-        (void)refuse(&attempt, refusal_retry(TRUC_NO_MEMORY, RETRY_STATE_MS),
-                     "the broker has no memory for this batch; retry after the time given");
+    begin(&publish, event, core, connection);
+    if (check(&publish) && !accept_batches(publish.attempts, publish.count))
+        (void)refuse(&publish, NULL, refusal_retry(TRUC_NO_MEMORY, RETRY_STATE_MS),
+                     "the broker has no memory for this; retry after the time given");
 }
 
 void core_on_publish_bad(struct core *core, const struct core_event *event)

@@ -116,6 +116,7 @@ truc_status core_restore_subscription(void *context, const struct subscription_r
     struct core *core = context;
 
     if (core->started || row->subscription_id == 0 || row->subscription_id == UINT32_MAX ||
+        pattern_check(row->pattern, NULL) != TRUC_OK ||
         (row->subscription_id <= core->subscriptions.touched && core_subscription(core, row->subscription_id - 1)->text) ||
         subscription_find(core, row->owner, row->name))
         return TRUC_DAMAGED;

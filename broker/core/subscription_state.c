@@ -70,6 +70,12 @@ static struct subscription *take_slot(struct core *core, uint32_t id)
     return core_subscription(core, id - 1);
 }
 
+/* Topics forget how many match them. A topic that nothing was published to for exactly 2^32 changes would not notice: no harm. */
+static void count_changed(struct core *core)
+{
+    core->subscriptions_generation += core->subscriptions_generation == UINT32_MAX ? 2 : 1;
+}
+
 struct subscription *subscription_add(struct core *core, const struct subscription_row *row, struct place place)
 {
     struct order_names names = subscription_order_names(core);
@@ -78,11 +84,16 @@ struct subscription *subscription_add(struct core *core, const struct subscripti
     if (!table_reserve(&core->subscriptions_by_name, 1))
         return NULL;
     subscription = take_slot(core, row->subscription_id);
-    if (!subscription || !keep_texts(subscription, row))
+    if (!subscription || !pattern_tree_add(&core->patterns, row->pattern))
         return NULL;
+    if (!keep_texts(subscription, row)) {
+        pattern_tree_remove(&core->patterns, row->pattern);
+        return NULL;
+    }
     subscription->index = row->subscription_id - 1;
     subscription->place = place;
     if (!order_add(&core->subscriptions_in_order, &names, subscription->index)) {
+        pattern_tree_remove(&core->patterns, row->pattern);
         free(subscription->text);
         *subscription = (struct subscription){0};
         return NULL;
@@ -91,6 +102,7 @@ struct subscription *subscription_add(struct core *core, const struct subscripti
     if (row->subscription_id > core->last_subscription)
         core->last_subscription = row->subscription_id;
     core->subscription_count++;
+    count_changed(core);
     return subscription;
 }
 
@@ -110,8 +122,10 @@ static void forget(struct core *core, struct subscription *subscription)
     order_remove(&core->subscriptions_in_order, &names, subscription->index);
     table_remove(&core->subscriptions_by_name, core_hash(core, full_name(subscription)), subscription->index);
     subscription_drop_share(core, subscription);
+    pattern_tree_remove(&core->patterns, subscription->row.pattern);
     *subscription = (struct subscription){0};
     core->subscription_count--;
+    count_changed(core);
 }
 
 struct subscription *subscription_renew(struct core *core, struct subscription *old, struct place place)

@@ -105,3 +105,12 @@ void topic_committed(struct core *core, uint32_t index, const struct pending *pe
     if (core->committed_count < core->committed_capacity)
         note_commit(core, topic, index, pending->position);
 }
+
+uint32_t topic_subscriptions(const struct core *core, struct topic *topic)
+{
+    if (topic->subscriptions_generation != core->subscriptions_generation) {
+        topic->subscriptions = pattern_tree_count(&core->patterns, topic_name(topic));
+        topic->subscriptions_generation = core->subscriptions_generation;
+    }
+    return topic->subscriptions;
+}

@@ -24,6 +24,9 @@ static inline bool topic_is_visible(const struct topic *topic)
 /* An entry of the topic is durable. */
 void topic_committed(struct core *core, uint32_t index, const struct pending *pending);
 
+/* How many subscriptions there are whose pattern matches it. Costs nothing while none comes or goes. */
+uint32_t topic_subscriptions(const struct core *core, struct topic *topic);
+
 /* How order.h names topics. */
 struct order_names topic_order_names(const struct core *core);
 

@@ -237,7 +237,8 @@ void maker_add_batch(struct maker *maker, uint32_t topic_id, const struct kit_ba
                                          .producer_id = maker->producer_id,
                                          .epoch = 1,
                                          .first_sequence = topic->next_sequence,
-                                         .record_count = record_count};
+                                         .record_count = record_count,
+                                         .deliver_at_ns = made->deliver_at_ns};
     struct log_append append = {.fields = {topic_id, record_count, 1, maker->producer_id, topic->next_sequence},
                                 .position = maker->position++,
                                 .base_offset = topic->next_offset,
@@ -248,7 +249,8 @@ void maker_add_batch(struct maker *maker, uint32_t topic_id, const struct kit_ba
     KIT_CHECK(batch_parse(append.batch, &batch, &why) == TRUC_OK);
     uint8_t *directory = NULL;
     KIT_CHECK(directory_build(log_identity(maker->log)->hash_secret, bytes_of(payload, payload_size), record_count,
-                              RECORD_BYTES_MAX, &directory, &capacity, &append.directory, NULL, &why) == TRUC_OK);
+                              RECORD_BYTES_MAX, batch_record_flags(&batch), &directory, &capacity, &append.directory, NULL,
+                              &why) == TRUC_OK);
     own(maker, directory);
     make_leaf(maker, &append, topic, &batch, bytes_of(payload, payload_size));
     free(payload);

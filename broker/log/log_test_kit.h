@@ -27,6 +27,7 @@ struct kit_batch {
     int64_t event_ns;
     enum codec codec;
     const char *system; /* of the source; NULL: portal */
+    int64_t deliver_at_ns;
     /* Changes a record; headers are written to the array, their count returned. May be NULL. */
     size_t (*vary)(void *context, uint32_t index, struct record_view *record, struct record_header *headers);
     void *context;

@@ -23,6 +23,7 @@ struct log_scanner {
     bool unpacked;
     uint64_t unpacked_position;
     struct bytes raw;
+    struct digest_context *digests; /* made when the first delayed entry is met */
     /* the call under way */
     struct log_scan *scan;
     struct place until;
@@ -37,6 +38,8 @@ struct look {
     struct reader payload; /* its records, from this one on: */
     uint32_t payload_index;
     bool opened; /* payload is set */
+    bool timed;  /* this is set: */
+    int64_t deliver_at_ns;
 };
 
 static bool copy(struct bytes text, uint8_t *buffer, size_t max, struct bytes *ret_copy)
@@ -79,6 +82,7 @@ void log_scanner_destroy(struct log_scanner *scanner)
 {
     if (scanner != NULL) {
         walk_fini(&scanner->walk);
+        digest_context_destroy(scanner->digests);
         free(scanner->scratch);
         free(scanner);
     }
@@ -184,6 +188,42 @@ static bool may_be_wanted(const struct look *look, uint32_t index)
            (scanner->headers.size == 0 || (directory_at(&look->directory, DIRECTORY_FLAGS, index) & RECORD_FLAG_HEADERS) != 0);
 }
 
+/* When the entry's records are to be given. The header of its batch tells, which is held against the leaf: that proves it without
+ * a look at the payload. */
+static truc_status read_delivery(struct look *look)
+{
+    struct log_scanner *scanner = look->scanner;
+    struct entry_view entry;
+    struct leaf leaf;
+    struct batch_view batch;
+    if (scanner->digests == NULL && (scanner->digests = digest_context_create()) == NULL) {
+        return TRUC_NO_MEMORY;
+    }
+    if (block_entry_peek(look->at->block, look->at->index, &entry) != TRUC_OK ||
+        entry_prove_head(scanner->digests, &entry, &leaf, &batch, NULL) != TRUC_OK || leaf.position != look->at->position) {
+        return TRUC_DAMAGED;
+    }
+    look->deliver_at_ns = batch.deliver_at_ns;
+    look->timed = true;
+    return TRUC_OK;
+}
+
+static truc_status take_record(struct look *look, uint32_t index)
+{
+    struct log_scan *scan = look->scanner->scan;
+    bool delayed = (directory_at(&look->directory, DIRECTORY_FLAGS, index) & RECORD_FLAG_DELAYED) != 0;
+    truc_status status = delayed && !look->timed ? read_delivery(look) : TRUC_OK;
+    if (status == TRUC_OK) {
+        scan->records[scan->count++] =
+            (struct log_scan_record){.place = {look->at->position, index},
+                                     .bytes = (uint32_t)directory_at(&look->directory, DIRECTORY_LENGTH, index),
+                                     .key = directory_at(&look->directory, DIRECTORY_KEY, index),
+                                     .deliver_at_ns = look->deliver_at_ns,
+                                     .expires_at_ns = (int64_t)directory_at(&look->directory, DIRECTORY_EXPIRES, index)};
+    }
+    return status;
+}
+
 /* Takes the wanted ones of the records [first, end). TRUC_BUSY: there was no room beyond one, next is set. */
 static truc_status take_records(struct look *look, uint32_t first, uint32_t end)
 {
@@ -195,19 +235,16 @@ static truc_status take_records(struct look *look, uint32_t first, uint32_t end)
     }
     for (uint32_t i = first; i < end; i++) {
         bool wanted = may_be_wanted(look, i);
-        if (wanted && scanner->exact) {
-            truc_status status = check_record(look, i, &wanted);
-            if (status != TRUC_OK) {
-                return status;
-            }
+        truc_status status = wanted && scanner->exact ? check_record(look, i, &wanted) : TRUC_OK;
+        if (status == TRUC_OK && wanted) {
+            status = take_record(look, i);
+        }
+        if (status != TRUC_OK) {
+            return status;
         }
         if (!wanted) {
             continue;
         }
-        scan->records[scan->count++] =
-            (struct log_scan_record){.place = {look->at->position, i},
-                                     .bytes = (uint32_t)directory_at(&look->directory, DIRECTORY_LENGTH, i),
-                                     .key = directory_at(&look->directory, DIRECTORY_KEY, i)};
         if (scan->count == scan->records_max && i + 1 < end) {
             scan->next = (struct place){look->at->position, i + 1};
             scanner->stopped = true;

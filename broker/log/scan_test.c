@@ -18,7 +18,7 @@ enum { TOPICS = 30, ENTRIES = 400, RECORDS_MAX = 20000, KEYS = 12 };
 struct written {
     struct place place;
     uint32_t topic, key, type, headers; /* key 0: none; type; headers: 0 none, 1 lang=vi, 2 lang=vi and urgent=yes, 3 lang=en */
-    int64_t event_ns;
+    int64_t event_ns, expires_at_ns, deliver_at_ns;
     bool other_system;
 };
 static struct written written[RECORDS_MAX];
@@ -27,6 +27,7 @@ static size_t written_count;
 struct making {
     uint64_t position;
     uint32_t topic;
+    int64_t deliver_at_ns;
     bool other_system;
 };
 
@@ -43,6 +44,8 @@ static size_t vary(void *context, uint32_t index, struct record_view *record, st
                              .type = (uint32_t)(draw >> 30) % 3,
                              .headers = (uint32_t)(draw >> 40) % 4,
                              .event_ns = (int64_t)(draw >> 50) % 100 + 1,
+                             .expires_at_ns = draw >> 60 < 5 ? (int64_t)(draw >> 44) : 0,
+                             .deliver_at_ns = making->deliver_at_ns,
                              .other_system = making->other_system};
     if (making->position % 5 == 0) { /* all records alike: single columns */
         made->key = (uint32_t)(making->position / 5) % KEYS;
@@ -54,6 +57,7 @@ static size_t vary(void *context, uint32_t index, struct record_view *record, st
     record->key = made->key == 0 ? (struct bytes){NULL, 0} : bytes_of_text(texts[0]);
     record->type = bytes_of_text(texts[1]);
     record->time_ns = made->event_ns;
+    record->expires_at_ns = made->expires_at_ns;
     if (made->headers != 0) {
         headers[0] = (struct record_header){bytes_of_text("lang"), bytes_of_text(made->headers == 3 ? "en" : "vi")};
         headers[1] = (struct record_header){bytes_of_text("urgent"), bytes_of_text("yes")};
@@ -66,11 +70,15 @@ static void fill(struct maker *maker)
     written_count = 0;
     for (uint32_t i = 0; i < ENTRIES; i++) {
         char name[32];
-        struct making making = {.position = maker->position, .topic = i * 7 % TOPICS, .other_system = i % 11 == 0};
+        struct making making = {.position = maker->position,
+                                .topic = i * 7 % TOPICS,
+                                .deliver_at_ns = i % 6 == 1 ? 1000000 + i : 0,
+                                .other_system = i % 11 == 0};
         struct kit_batch batch = {.record_count = 1 + i % 40,
                                   .data_bytes = 100,
                                   .codec = (enum codec)(i % CODEC_COUNT),
                                   .system = making.other_system ? "desk" : NULL,
+                                  .deliver_at_ns = making.deliver_at_ns,
                                   .vary = vary,
                                   .context = &making};
         (void)snprintf(name, sizeof name, "t.%u.%s", making.topic, making.topic % 2 == 0 ? "even" : "odd");
@@ -161,6 +169,8 @@ static void check_scan(struct log *log, const struct wanted *wanted, struct plac
             assert_int_equal(record->place.position, written[at].place.position);
             assert_int_equal(record->place.index, written[at].place.index);
             assert_true(record->key == hash_of_key(log, written[at].key) && record->bytes > 100);
+            assert_int_equal(record->expires_at_ns, written[at].expires_at_ns);
+            assert_int_equal(record->deliver_at_ns, written[at].deliver_at_ns);
             assert_true(before(record->place, scan.next));
         }
         scan.from = scan.next;
@@ -353,6 +363,11 @@ static size_t in_header(const struct entry_view *entry, const uint8_t *block)
 {
     return (size_t)(entry->leaf.data - block) - ENTRY_HEADER_BYTES + 9;
 }
+static size_t in_batch_header(const struct entry_view *entry, const uint8_t *block)
+{
+    return (size_t)(entry->batch.data - block) + BATCH_PREFIX_BYTES + load_u32(entry->batch.data + 8) -
+           3; /* its last field: when to deliver */
+}
 static size_t in_block_header(const struct entry_view *entry, const uint8_t *block)
 {
     (void)entry;
@@ -399,6 +414,33 @@ static void damage_is_passed_over_and_counted(void **state)
         assert_int_equal(at, scan.count);
         log_scanner_destroy(scanner);
     }
+    log_close(log);
+    maker_fini(&maker);
+}
+
+/* What a scan takes from a batch's header is proven by the leaf, although nothing else of the batch is looked at. */
+static void damaged_delivery_time_is_not_believed(void **state)
+{
+    (void)state;
+    struct maker maker;
+    struct log *log = open_log("memory", NULL);
+    struct log_scanner *scanner;
+    struct log_scan_record records[8];
+    char why[LOG_WHY_BYTES];
+    struct log_scan_filter filter = {.filter = {.pattern = bytes_of_text("t")}};
+    struct log_scan scan = {.until = {3, 0}, .records = records, .records_max = 8};
+    maker_init(&maker, log);
+    for (int64_t i = 0; i < 3; i++)
+        maker_add_batch(&maker, maker_topic(&maker, "t"),
+                        &(struct kit_batch){.record_count = 1, .deliver_at_ns = INT64_C(0x1111111111111111) * (i + 1)});
+    (void)maker_commit(&maker);
+    flip(log, 1, in_batch_header);
+    assert_int_equal(log_scanner_create(log, &filter, &scanner), TRUC_OK);
+    assert_int_equal(log_scan(scanner, &scan, why), TRUC_OK);
+    assert_true(scan.count == 2 && scan.damaged == 1 && scan.damaged_at == 1);
+    assert_int_equal(records[0].deliver_at_ns, INT64_C(0x1111111111111111));
+    assert_int_equal(records[1].deliver_at_ns, INT64_C(0x3333333333333333));
+    log_scanner_destroy(scanner);
     log_close(log);
     maker_fini(&maker);
 }
@@ -452,6 +494,7 @@ int main(void)
         cmocka_unit_test(scanner_goes_on_as_the_log_grows),
         cmocka_unit_test(filters_that_cannot_be_are_refused),
         cmocka_unit_test(damage_is_passed_over_and_counted),
+        cmocka_unit_test(damaged_delivery_time_is_not_believed),
         cmocka_unit_test(searches_over_long_ranges_are_cheap_and_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

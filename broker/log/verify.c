@@ -73,7 +73,8 @@ static const char *leaf_fault(const struct check *check, const struct leaf *leaf
     return NULL;
 }
 
-static truc_status check_directory(struct check *check, const struct entry_view *entry, struct bytes raw, const char **ret_why)
+static truc_status check_directory(struct check *check, const struct entry_view *entry, const struct batch_view *batch,
+                                   struct bytes raw, const char **ret_why)
 {
     struct bytes built;
     const char *why = NULL;
@@ -81,8 +82,9 @@ static truc_status check_directory(struct check *check, const struct entry_view 
         *ret_why = "its directory fails its checksum";
         return TRUC_DAMAGED;
     }
-    truc_status status = directory_build(check->report.identity.hash_secret, raw, entry->fields.record_count, RECORD_BYTES_MAX,
-                                         &check->directory, &check->directory_capacity, &built, NULL, &why);
+    truc_status status =
+        directory_build(check->report.identity.hash_secret, raw, entry->fields.record_count, RECORD_BYTES_MAX,
+                        batch_record_flags(batch), &check->directory, &check->directory_capacity, &built, NULL, &why);
     if (status == TRUC_NO_MEMORY) {
         return status;
     }
@@ -124,7 +126,7 @@ static truc_status check_entry(struct check *check, const struct block_view *vie
     if (*ret_why != NULL) {
         return TRUC_DAMAGED;
     }
-    status = check_directory(check, &entry, raw, ret_why);
+    status = check_directory(check, &entry, &batch, raw, ret_why);
     if (status == TRUC_OK) {
         status = seen_entry(&check->seen, &entry.fields, ret_why);
     }

@@ -135,8 +135,8 @@ truc_status publish_prepare(struct publisher *publisher, const struct publish_ru
         rule = "payload";
         goto done;
     }
-    status = directory_build(rules->hash_secret, raw, batch.record_count, record_bytes_max, &publisher->directory,
-                             &publisher->directory_capacity, &directory, &bad, &rule);
+    status = directory_build(rules->hash_secret, raw, batch.record_count, record_bytes_max, batch_record_flags(&batch),
+                             &publisher->directory, &publisher->directory_capacity, &directory, &bad, &rule);
     if (status != TRUC_OK) {
         goto done;
     }

@@ -65,7 +65,7 @@ static void append(struct fixture *fixture, size_t data_size)
     struct bytes directory;
     const char *rule;
     assert_int_equal(batch_parse(bytes_of(batch, head + raw_size), &view, &rule), TRUC_OK);
-    assert_int_equal(directory_build(identity->hash_secret, view.stored, RECORDS, RECORD_BYTES_MAX, &directory_buffer,
+    assert_int_equal(directory_build(identity->hash_secret, view.stored, RECORDS, RECORD_BYTES_MAX, 0, &directory_buffer,
                                      &directory_capacity, &directory, NULL, &rule),
                      TRUC_OK);
     struct leaf leaf = {.evidence = EVIDENCE_RECORD,

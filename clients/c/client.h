@@ -23,6 +23,7 @@
 #include "clients/c/truc.h"
 
 struct lane;
+struct together;
 struct send_batch;
 struct send_buffer;
 struct ProtobufCMessage;
@@ -79,6 +80,7 @@ struct truc_client {
     /* publishing */
     struct truc_producer *producers;
     struct lane *ready_head, *ready_tail;     /* lanes with a batch that may be sent */
+    struct together *together_head;           /* frames of several batches that may be sent */
     uint64_t credit_used;                     /* bytes of unacknowledged publish frames */
     struct send_batch *pack_head, *pack_tail; /* closed batches to be compressed by the client's thread */
     struct send_batch *packing;               /* the one it is at */

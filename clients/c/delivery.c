@@ -1,12 +1,13 @@
-/* delivery.c: DELIVER frames: what their headers say of the records that are leased. */
+/* delivery.c: what is kept of DELIVER and READ_DATA headers: which records are leased, which are recalled. */
 #include <stdlib.h>
 
+#include "clients/c/recalled.h"
 #include "clients/c/worker.h"
-#include "truc/v1/wire.pb-c.h"
 
 struct delivery {
-    const Truc__V1__Deliver *header; /* in memory */
-    uint64_t first_number;
+    const Truc__V1__Deliver *header; /* of a DELIVER; in memory */
+    Truc__V1__Recalled *const *recalled;
+    size_t recalled_count;
     _Alignas(16) uint8_t memory[];
 };
 
@@ -52,17 +53,11 @@ static truc_status add(struct truc_worker *worker, struct delivery *delivery, ui
 
     if (parcel == NULL)
         return TRUC_NO_MEMORY;
-    if (!hand_add(&worker->hand, worker->next_number, delivery->header->first_lease, (uint32_t)records)) {
+    parcel->notes = delivery;
+    if (intake_add(&worker->intake, parcel, payload, inbound) != TRUC_OK) {
         free(parcel);
         return TRUC_NO_MEMORY;
     }
-    parcel->notes = delivery;
-    if (intake_add(&worker->intake, parcel, payload, inbound) != TRUC_OK) {
-        free(parcel); /* the connection ends, and the hand is emptied */
-        return TRUC_NO_MEMORY;
-    }
-    delivery->first_number = worker->next_number;
-    worker->next_number += records;
     worker->last_lease = delivery->header->first_lease + records - 1;
     worker->granted -= records;
     return TRUC_OK;
@@ -82,6 +77,8 @@ truc_status delivery_take(struct truc_worker *worker, const struct frame *frame,
     arena = (struct arena){delivery->memory, delivery->memory + capacity};
     delivery->header = frame_header_decode(&arena, &truc__v1__deliver__descriptor, frame->header, ret_why);
     if (delivery->header != NULL) {
+        delivery->recalled = delivery->header->recalled;
+        delivery->recalled_count = delivery->header->n_recalled;
         *ret_why = check(worker, delivery->header, &records);
         status = *ret_why != NULL ? TRUC_PROTOCOL : TRUC_OK;
     }
@@ -112,9 +109,19 @@ bool delivery_entry(const struct parcel *parcel, size_t index, const uint32_t **
     return true;
 }
 
-uint64_t delivery_number(const struct parcel *parcel, uint64_t place)
+uint64_t delivery_first_lease(const struct parcel *parcel)
 {
-    return delivery_of(parcel)->first_number + place;
+    return delivery_of(parcel)->header->first_lease;
+}
+
+uint64_t delivery_record_count(const struct parcel *parcel)
+{
+    const Truc__V1__Deliver *header = delivery_of(parcel)->header;
+    uint64_t records = 0;
+
+    for (size_t i = 0; i < header->n_entries; i++)
+        records += header->entries[i]->records;
+    return records;
 }
 
 uint32_t delivery_attempt(const struct parcel *parcel, uint64_t place)
@@ -122,4 +129,38 @@ uint32_t delivery_attempt(const struct parcel *parcel, uint64_t place)
     const Truc__V1__Deliver *header = delivery_of(parcel)->header;
 
     return header->n_attempts > 0 ? header->attempts[place] : 1;
+}
+
+void delivery_mark_recalled(const struct parcel *parcel, truc_job *job)
+{
+    if (parcel->notes != NULL)
+        recalled_mark(job, delivery_of(parcel)->recalled, delivery_of(parcel)->recalled_count);
+}
+
+/* --- ordered -------------------------------------------------------------------------------------------------------------------
+ */
+
+truc_status delivery_read(const struct frame *frame, struct delivery **ret_delivery, const Truc__V1__ReadData **ret_header,
+                          const char **ret_why)
+{
+    size_t capacity = 4096 + 16 * frame->header.size; /* frame.h: a header decodes within this */
+    struct delivery *delivery = malloc(sizeof *delivery + capacity);
+    struct arena arena;
+    const Truc__V1__ReadData *header;
+
+    *ret_why = "no memory for received data";
+    if (delivery == NULL)
+        return TRUC_NO_MEMORY;
+    arena = (struct arena){delivery->memory, delivery->memory + capacity};
+    header = frame_header_decode(&arena, &truc__v1__read_data__descriptor, frame->header, ret_why);
+    if (header == NULL) {
+        free(delivery);
+        return TRUC_PROTOCOL;
+    }
+    delivery->header = NULL;
+    delivery->recalled = header->recalled;
+    delivery->recalled_count = header->n_recalled;
+    *ret_delivery = delivery;
+    *ret_header = header;
+    return TRUC_OK;
 }

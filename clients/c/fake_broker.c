@@ -12,10 +12,9 @@
 
 #include "proto/digest.h"
 #include "proto/entry.h"
-#include "proto/topic.h"
 #include "truc/v1/wire.pb-c.h"
 
-enum { BUFFER_BYTES = FRAME_BYTES_MAX, ENTRIES_PER_FRAME = 8 };
+enum { BUFFER_BYTES = FRAME_BYTES_MAX };
 
 void fake_broker_lock(struct fake_broker *broker)
 {
@@ -169,241 +168,6 @@ static void on_producer_open(struct fake_broker *broker, enum fake_deed deed, co
     fake_broker_answer(broker, deed, FRAME_PRODUCER_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
 }
 
-/* --- publish -------------------------------------------------------------------------------------------------------------- */
-
-static struct fake_lane *lane_of(struct fake_broker *broker, uint64_t producer_id, struct bytes topic)
-{
-    struct fake_lane *lane;
-
-    for (size_t i = 0; i < broker->lane_count; i++) {
-        if (broker->lanes[i].producer_id == producer_id && bytes_equal(bytes_of_text(broker->lanes[i].topic), topic))
-            return &broker->lanes[i];
-    }
-    assert(broker->lane_count < FAKE_TOPICS_MAX);
-    lane = &broker->lanes[broker->lane_count++];
-    lane->producer_id = producer_id;
-    memcpy(lane->topic, topic.data, topic.size);
-    return lane;
-}
-
-static struct fake_topic *topic_of(struct fake_broker *broker, struct bytes name)
-{
-    struct fake_topic *topic;
-
-    for (size_t i = 0; i < broker->topic_count; i++) {
-        if (bytes_equal(bytes_of_text(broker->topics[i].name), name))
-            return &broker->topics[i];
-    }
-    assert(broker->topic_count < FAKE_TOPICS_MAX);
-    topic = &broker->topics[broker->topic_count++];
-    memcpy(topic->name, name.data, name.size);
-    return topic;
-}
-
-static void store(struct fake_broker *broker, const struct batch_view *batch, uint64_t *ret_position, uint64_t *ret_offset)
-{
-    struct fake_topic *topic = topic_of(broker, batch->topic);
-    struct fake_entry *entry = &broker->entries[broker->entry_count];
-    struct leaf leaf = {.evidence = EVIDENCE_RECORD,
-                        .record_count = batch->record_count,
-                        .position = broker->entry_count,
-                        .base_offset = topic->next_offset,
-                        .append_time_ns = (int64_t)broker->entry_count + 1,
-                        .topic = batch->topic};
-    uint8_t encoded[LEAF_BYTES_MAX], *scratch = NULL;
-    size_t capacity = 0;
-    struct bytes raw;
-    struct entry_fields fields = {1, batch->record_count, batch->epoch, batch->producer_id, batch->first_sequence};
-    truc_status status;
-
-    assert(broker->entry_count < FAKE_ENTRIES_MAX);
-    memcpy(leaf.log_id, broker->log_id, LOG_ID_BYTES);
-    status = batch_raw(batch, &scratch, &capacity, &raw);
-    assert(status == TRUC_OK);
-    status = batch_root(broker->digests, batch, EVIDENCE_RECORD, raw, leaf.records_root);
-    assert(status == TRUC_OK);
-    (void)status;
-    digest_header(broker->digests, batch->header, leaf.header_digest);
-    leaf_write(&leaf, encoded);
-    entry->size = entry_served_size(leaf_size(batch->topic.size), batch->encoded.size);
-    entry->bytes = malloc(entry_size(leaf_size(batch->topic.size), batch->encoded.size, 0));
-    assert(entry->bytes != NULL);
-    entry_write(entry->bytes, &fields, bytes_of(encoded, leaf_size(batch->topic.size)), batch->encoded, bytes_of(NULL, 0));
-    entry->position = broker->entry_count;
-    memcpy(entry->topic, batch->topic.data, batch->topic.size);
-    free(scratch);
-    *ret_position = broker->entry_count++;
-    *ret_offset = topic->next_offset;
-    topic->next_offset += batch->record_count;
-    broker->record_count += batch->record_count;
-}
-
-static void on_publish(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame)
-{
-    Truc__V1__PublishOk ok = TRUC__V1__PUBLISH_OK__INIT;
-    struct batch_view batch;
-    struct fake_lane *lane;
-    struct fake_producer *producer = NULL;
-    const char *why;
-    truc_status status = batch_parse(frame->payload, &batch, &why);
-
-    broker->publishes++;
-    if (status == TRUC_OK && frame->payload.size > broker->batch_bytes_max)
-        status = TRUC_BATCH_TOO_LARGE;
-    for (size_t i = 0; i < broker->producer_count && status == TRUC_OK; i++) {
-        if (broker->producers[i].id == batch.producer_id)
-            producer = &broker->producers[i];
-    }
-    if (status == TRUC_OK)
-        status = producer == NULL || producer->gone ? TRUC_UNKNOWN_PRODUCER
-                 : producer->epoch != batch.epoch   ? TRUC_FENCED
-                                                    : TRUC_OK;
-    if (status == TRUC_OK && deed == FAKE_REFUSE)
-        status = broker->refuse_status;
-    if (status != TRUC_OK) {
-        fake_broker_refuse(broker, FAKE_NORMAL, frame->request_id, status, 0);
-        return;
-    }
-    lane = lane_of(broker, batch.producer_id, batch.topic);
-    if (batch.first_sequence + batch.record_count <= lane->next_sequence) {
-        /* The original place is looked for; the real broker remembers the last ones only. */
-        for (size_t i = 0; i < broker->entry_count; i++) {
-            struct reader served = reader_over(bytes_of(broker->entries[i].bytes, broker->entries[i].size));
-            struct entry_view view;
-            struct leaf leaf;
-
-            if (entry_served_next(&served, &view, &status) && view.fields.producer_id == batch.producer_id &&
-                view.fields.first_sequence == batch.first_sequence &&
-                bytes_equal(bytes_of_text(broker->entries[i].topic), batch.topic) && leaf_parse(view.leaf, &leaf) == TRUC_OK) {
-                ok.position = leaf.position;
-                ok.base_offset = leaf.base_offset;
-                ok.duplicate = true;
-                fake_broker_answer(broker, deed, FRAME_PUBLISH_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
-                return;
-            }
-        }
-        fake_broker_refuse(broker, FAKE_NORMAL, frame->request_id, TRUC_DUPLICATE, 0);
-        return;
-    }
-    if (batch.first_sequence != lane->next_sequence) {
-        fake_broker_refuse(broker, FAKE_NORMAL, frame->request_id, TRUC_OUT_OF_SEQUENCE, lane->next_sequence);
-        return;
-    }
-    status = broker->judge != NULL ? broker->judge(broker->context, &batch) : TRUC_OK;
-    if (status != TRUC_OK) {
-        fake_broker_refuse(broker, deed, frame->request_id, status, 0);
-        return;
-    }
-    lane->next_sequence += batch.record_count;
-    store(broker, &batch, &ok.position, &ok.base_offset);
-    fake_broker_answer(broker, deed, FRAME_PUBLISH_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
-}
-
-/* --- reading -------------------------------------------------------------------------------------------------------------- */
-
-static void end_reader(struct fake_broker *broker, truc_status status)
-{
-    Truc__V1__ReadEnd end = TRUC__V1__READ_END__INIT;
-    char empty[] = "";
-
-    end.status = (uint32_t)status;
-    end.message = empty;
-    end.next_position = broker->reader_position;
-    fake_broker_answer(broker, FAKE_NORMAL, FRAME_READ_END, broker->reader_id, &end.base, bytes_of(NULL, 0));
-    broker->reader_id = 0;
-}
-
-/* Sends what the credit allows. */
-static void serve(struct fake_broker *broker, enum fake_deed deed)
-{
-    static uint8_t payload[FRAME_BYTES_MAX];
-
-    while (broker->reader_id != 0 && broker->reader_credit > 0) {
-        Truc__V1__ReadData data = TRUC__V1__READ_DATA__INIT;
-        uint64_t until = broker->reader_follow ? broker->entry_count : broker->reader_until;
-        size_t size = 0;
-
-        while (data.entry_count < ENTRIES_PER_FRAME && broker->reader_position != until) {
-            uint64_t position = broker->reader_reverse ? broker->reader_position - 1 : broker->reader_position;
-            const struct fake_entry *entry = &broker->entries[position];
-
-            broker->reader_position = broker->reader_reverse ? position : position + 1;
-            if (!pattern_match(bytes_of_text(broker->reader_pattern), bytes_of_text(entry->topic)))
-                continue;
-            if (size + entry->size > sizeof payload)
-                break;
-            memcpy(payload + size, entry->bytes, entry->size);
-            if (position == broker->damage_position)
-                payload[size + entry->size - 9] ^= 1;
-            size += entry->size;
-            data.entry_count++;
-        }
-        if (size > 0) {
-            data.next_position = broker->reader_position;
-            data.durable_position = broker->entry_count;
-            broker->reader_credit -= (int64_t)size;
-            fake_broker_answer(broker, deed, FRAME_READ_DATA, broker->reader_id, &data.base, bytes_of(payload, size));
-            deed = FAKE_NORMAL;
-        }
-        if (broker->reader_position == until) {
-            if (!broker->reader_follow)
-                end_reader(broker, TRUC_OK);
-            return;
-        }
-    }
-}
-
-static uint64_t bound_of(const struct fake_broker *broker, const Truc__V1__Bound *bound, uint64_t absent)
-{
-    uint64_t position = bound == NULL                                    ? absent
-                        : bound->at_case == TRUC__V1__BOUND__AT_POSITION ? bound->position
-                                                                         : broker->entry_count;
-
-    return position < broker->entry_count ? position : broker->entry_count;
-}
-
-static void on_read(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame)
-{
-    uint8_t memory[8192];
-    struct arena arena = {memory, memory + sizeof memory};
-    const char *why;
-    const Truc__V1__Read *read = frame_header_decode(&arena, &truc__v1__read__descriptor, frame->header, &why);
-    Truc__V1__ReadOk ok = TRUC__V1__READ_OK__INIT;
-
-    assert(read != NULL);
-    if (deed == FAKE_REFUSE) {
-        fake_broker_refuse(broker, FAKE_NORMAL, frame->request_id, broker->refuse_status, 0);
-        return;
-    }
-    broker->reader_id = frame->request_id;
-    broker->reader_reverse = read->reverse;
-    broker->reader_follow = read->follow;
-    broker->reader_credit = (int64_t)read->credit_bytes;
-    (void)snprintf(broker->reader_pattern, sizeof broker->reader_pattern, "%s", read->pattern);
-    broker->reader_position = bound_of(broker, read->from, read->reverse ? broker->entry_count : 0);
-    broker->reader_until = bound_of(broker, read->until, read->reverse ? 0 : broker->entry_count);
-    ok.from_position = broker->reader_position;
-    ok.until_position = read->follow ? UINT64_MAX : broker->reader_until;
-    ok.durable_position = broker->entry_count;
-    fake_broker_answer(broker, FAKE_NORMAL, FRAME_READ_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
-    serve(broker, deed);
-}
-
-static void on_credit(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame)
-{
-    uint8_t memory[256];
-    struct arena arena = {memory, memory + sizeof memory};
-    const char *why;
-    const Truc__V1__Credit *credit = frame_header_decode(&arena, &truc__v1__credit__descriptor, frame->header, &why);
-
-    assert(credit != NULL);
-    fake_share_credit(broker, frame->request_id, credit->bytes);
-    if (frame->request_id != broker->reader_id)
-        return;
-    broker->reader_credit += (int64_t)credit->bytes;
-    serve(broker, deed);
-}
-
 /* --- the thread ------------------------------------------------------------------------------------------------------------- */
 
 static void handle(struct fake_broker *broker, const struct frame *frame)
@@ -439,25 +203,25 @@ static void handle(struct fake_broker *broker, const struct frame *frame)
             on_producer_open(broker, deed, frame);
         break;
     case FRAME_PUBLISH:
-        on_publish(broker, deed, frame);
+        fake_publish(broker, deed, frame);
         if (broker->reader_follow)
-            serve(broker, FAKE_NORMAL);
+            fake_read_serve(broker, FAKE_NORMAL);
         fake_share_serve(broker);
         break;
     case FRAME_READ:
-        on_read(broker, deed, frame);
+        fake_read_begin(broker, deed, frame);
         break;
     case FRAME_CREDIT:
-        on_credit(broker, deed, frame);
+        fake_read_credit(broker, deed, frame);
         break;
     case FRAME_CANCEL:
         if (frame->request_id == broker->reader_id)
-            end_reader(broker, TRUC_CANCELLED);
+            fake_read_end(broker, TRUC_CANCELLED);
         else
             fake_share_cancel(broker, frame->request_id);
         break;
     default:
-        if (!fake_share_handle(broker, deed, frame))
+        if (!fake_share_handle(broker, deed, frame) && (broker->other == NULL || !broker->other(broker->context, broker, frame)))
             fake_broker_refuse(broker, FAKE_NORMAL, frame->request_id, TRUC_UNSUPPORTED, 0);
     }
 }

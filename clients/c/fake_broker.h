@@ -11,7 +11,7 @@
 #include "proto/batch.h"
 #include "proto/frame.h"
 
-enum { FAKE_ENTRIES_MAX = 4096, FAKE_TOPICS_MAX = 64, FAKE_PRODUCERS_MAX = 16 };
+enum { FAKE_ENTRIES_MAX = 4096, FAKE_TOPICS_MAX = 256, FAKE_PRODUCERS_MAX = 16 };
 
 /* What to do with a frame that has come. */
 enum fake_deed {
@@ -29,7 +29,7 @@ enum fake_deed {
 struct fake_entry {
     uint8_t *bytes; /* as served */
     size_t size;
-    uint64_t position;
+    uint64_t position, base_offset;
     char topic[TOPIC_BYTES_MAX + 1];
 };
 
@@ -60,10 +60,13 @@ struct fake_broker {
     void *context;
     enum fake_deed (*deed)(void *context, struct fake_broker *broker, const struct frame *frame); /* locked; NULL: normal */
     truc_status (*judge)(void *context, const struct batch_view *batch);                          /* locked; NULL: accept */
+    /* Locked; answers a frame of a kind that the fake does not know. False: it does not either. NULL: nobody does. */
+    bool (*other)(void *context, struct fake_broker *broker, const struct frame *frame);
     truc_status refuse_status;
     uint32_t retry_after_ms, batch_bytes_max, in_flight_max;
     uint64_t credit_bytes, generation;
-    uint32_t slice_bytes; /* answers are sent in pieces of so many bytes; 0: whole */
+    uint32_t subscriptions; /* that are said to match the first topic of a publish; the next one has one more, and so on */
+    uint32_t slice_bytes;   /* answers are sent in pieces of so many bytes; 0: whole */
     uint8_t log_id[LOG_ID_BYTES];
     size_t damage_position; /* entry whose bytes are flipped when served; SIZE_MAX: none */
     uint64_t durable_back;  /* the hello claims so many positions less */
@@ -91,12 +94,22 @@ struct fake_broker *fake_broker_start(void);
 void fake_broker_stop(struct fake_broker *broker);
 void fake_broker_lock(struct fake_broker *broker);
 void fake_broker_unlock(struct fake_broker *broker);
-void fake_broker_disconnect(struct fake_broker *broker); /* locked */
+void fake_broker_disconnect(struct fake_broker *broker);                         /* locked */
+uint64_t fake_broker_next_offset(struct fake_broker *broker, const char *topic); /* locked */
 
 /* Locked: for the parts of the broker. */
 struct ProtobufCMessage;
 void fake_broker_answer(struct fake_broker *broker, enum fake_deed deed, enum frame_kind kind, uint64_t id,
                         const struct ProtobufCMessage *header, struct bytes payload);
 void fake_broker_refuse(struct fake_broker *broker, enum fake_deed deed, uint64_t id, truc_status status, uint64_t actual);
+
+/* fake_read.c; locked */
+void fake_read_begin(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame);
+void fake_read_serve(struct fake_broker *broker, enum fake_deed deed);
+void fake_read_credit(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame);
+void fake_read_end(struct fake_broker *broker, truc_status status);
+
+/* fake_publish.c: a PUBLISH. */
+void fake_publish(struct fake_broker *broker, enum fake_deed deed, const struct frame *frame);
 
 #endif

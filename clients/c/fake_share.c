@@ -8,14 +8,12 @@
 
 #include "clients/c/fake_broker.h"
 #include "proto/cut.h"
-#include "proto/topic.h"
 #include "truc/v1/wire.pb-c.h"
 
-enum { ENTRIES_AT_ONCE = 16, RECORDS_AT_ONCE = 64, ARENA_BYTES = 2 * 1024 * 1024 };
+enum { ARENA_BYTES = 2 * 1024 * 1024 };
 
 /* One thread answers: its scratch. */
 static uint8_t arena_memory[ARENA_BYTES] __attribute__((aligned(16)));
-static uint8_t payload[FRAME_BYTES_MAX] __attribute__((aligned(8)));
 
 static void *decode(const struct frame *frame)
 {
@@ -228,227 +226,8 @@ static void on_list(struct fake_broker *broker, unsigned deed, const struct fram
     fake_broker_answer(broker, deed, FRAME_SUBSCRIPTIONS_OK, frame->request_id, &page.base, bytes_of(NULL, 0));
 }
 
-/* --- delivering -----------------------------------------------------------------------------------------------------------------
+/* --- taking part --------------------------------------------------------------------------------------------------------------
  */
-
-static uint32_t records_of(const struct fake_entry *entry)
-{
-    struct reader served = reader_over(bytes_of(entry->bytes, entry->size));
-    struct entry_view view;
-    truc_status status;
-    bool there = entry_served_next(&served, &view, &status);
-
-    assert(there);
-    return view.fields.record_count;
-}
-
-/* Looks at what was published since. */
-static void scan(struct fake_broker *broker, struct fake_subscription *subscription)
-{
-    uint32_t every = broker->share.every == 0 ? 1 : broker->share.every;
-
-    for (; subscription->position < broker->entry_count; subscription->position++) {
-        const struct fake_entry *entry = &broker->entries[subscription->position];
-        uint32_t count = pattern_match(bytes_of_text(subscription->pattern), bytes_of_text(entry->topic)) ? records_of(entry) : 0;
-
-        for (uint32_t index = 0; index < count; index += every) {
-            if (subscription->record_count == subscription->record_capacity) {
-                subscription->record_capacity = subscription->record_capacity * 2 + 64;
-                subscription->records =
-                    realloc(subscription->records, subscription->record_capacity * sizeof subscription->records[0]);
-                assert(subscription->records != NULL);
-            }
-            subscription->records[subscription->record_count++] =
-                (struct fake_record){.position = subscription->position, .index = index, .state = FAKE_FREE};
-        }
-    }
-}
-
-/* One DELIVER being put together. */
-struct parcelling {
-    Truc__V1__Deliver header;
-    Truc__V1__DeliverEntry entries[ENTRIES_AT_ONCE], *pointers[ENTRIES_AT_ONCE];
-    uint32_t indexes[8192], attempts[8192];
-    size_t records, size, last_size; /* of the entry put last */
-};
-
-/* Appends one entry with these records, whole or cut. */
-static void put_entry(struct fake_broker *broker, struct parcelling *parcelling, uint64_t position, uint32_t *indexes, size_t count)
-{
-    const struct fake_entry *stored = &broker->entries[position];
-    struct reader served = reader_over(bytes_of(stored->bytes, stored->size));
-    Truc__V1__DeliverEntry *entry = &parcelling->entries[parcelling->header.n_entries];
-    struct entry_view view;
-    truc_status status;
-    bool there = entry_served_next(&served, &view, &status);
-    size_t before = parcelling->size;
-
-    assert(there);
-    if (broker->share.cutter == NULL)
-        broker->share.cutter = cutter_create();
-    truc__v1__deliver_entry__init(entry);
-    entry->records = (uint32_t)count;
-    if (count < view.fields.record_count) {
-        entry->n_indexes = count;
-        entry->indexes = indexes;
-    }
-    if (count < view.fields.record_count && cutter_take(broker->share.cutter, &view) == TRUC_OK) {
-        cutter_write(broker->share.cutter, indexes, count, payload + parcelling->size);
-        parcelling->size += cutter_size(broker->share.cutter, indexes, count);
-        broker->share.cuts++;
-    } else {
-        memcpy(payload + parcelling->size, stored->bytes, stored->size);
-        parcelling->size += stored->size;
-    }
-    parcelling->last_size = parcelling->size - before;
-    parcelling->pointers[parcelling->header.n_entries++] = entry;
-}
-
-static void harm(struct fake_broker *broker, struct parcelling *parcelling)
-{
-    struct fake_share *share = &broker->share;
-    Truc__V1__Deliver *header = &parcelling->header;
-    Truc__V1__DeliverEntry *entry = &parcelling->entries[0];
-
-    switch (share->delivers == share->harm_at ? share->harm : HARM_NONE) {
-    case HARM_INDEX_BEYOND:
-    case HARM_INDEX_ORDER:
-    case HARM_INDEX_COUNT:
-        entry->indexes = parcelling->indexes;
-        entry->n_indexes = entry->records - (share->harm == HARM_INDEX_COUNT);
-        if (share->harm == HARM_INDEX_BEYOND)
-            parcelling->indexes[entry->records - 1] = 100000;
-        if (share->harm == HARM_INDEX_ORDER)
-            parcelling->indexes[1] = parcelling->indexes[0];
-        break;
-    case HARM_INDEX_OTHER:
-        parcelling->indexes[entry->records - 1]++;
-        break;
-    case HARM_LEASE_BACK:
-        header->first_lease -= 1;
-        break;
-    case HARM_ENTRY_MISSING:
-        parcelling->size -= parcelling->last_size;
-        break;
-    case HARM_ENTRY_MORE:
-        memcpy(payload + parcelling->size, broker->entries[0].bytes, broker->entries[0].size);
-        parcelling->size += broker->entries[0].size;
-        break;
-    case HARM_ATTEMPTS:
-        header->attempts = parcelling->attempts;
-        header->n_attempts = parcelling->records + 1;
-        break;
-    case HARM_BYTES:
-        payload[parcelling->size - 9] ^= 1;
-        break;
-    case HARM_TOPIC:
-        for (size_t i = 0; i < broker->entry_count; i++) {
-            if (!pattern_match(bytes_of_text(share->taken->pattern), bytes_of_text(broker->entries[i].topic))) {
-                memcpy(payload, broker->entries[i].bytes, broker->entries[i].size);
-                parcelling->size = broker->entries[i].size;
-                header->n_entries = 1;
-            }
-        }
-        break;
-    default:
-        break;
-    }
-}
-
-/* Leases what is free, as much as a frame and the credit take. False: there was nothing. */
-static bool deliver(struct fake_broker *broker)
-{
-    static struct parcelling parcelling;
-    struct fake_share *share = &broker->share;
-    struct fake_subscription *subscription = share->taken;
-    bool boundless = share->harm == HARM_CREDIT && share->delivers + 1 == share->harm_at;
-    size_t most = boundless                     ? sizeof parcelling.indexes / sizeof parcelling.indexes[0]
-                  : share->records_at_once != 0 ? share->records_at_once
-                                                : RECORDS_AT_ONCE;
-    bool again = false;
-
-    parcelling = (struct parcelling){.header = TRUC__V1__DELIVER__INIT};
-    if (!boundless && (int64_t)most > share->credit)
-        most = share->credit > 0 ? (size_t)share->credit : 0;
-    for (size_t i = 0; i < subscription->record_count && parcelling.records < most;) {
-        size_t first = parcelling.records;
-        uint64_t position = subscription->records[i].position;
-
-        for (; i < subscription->record_count && subscription->records[i].position == position && parcelling.records < most; i++) {
-            struct fake_record *record = &subscription->records[i];
-
-            if (record->state != FAKE_FREE)
-                continue;
-            record->state = FAKE_LEASED;
-            record->lease = share->next_lease + parcelling.records;
-            again = again || record->attempts > 0;
-            parcelling.attempts[parcelling.records] = record->attempts + 1;
-            parcelling.indexes[parcelling.records++] = record->index;
-        }
-        if (parcelling.records > first)
-            put_entry(broker, &parcelling, position, parcelling.indexes + first, parcelling.records - first);
-        if (parcelling.header.n_entries == ENTRIES_AT_ONCE)
-            break;
-    }
-    if (parcelling.records == 0)
-        return false;
-    parcelling.header.entries = parcelling.pointers;
-    parcelling.header.first_lease = share->next_lease;
-    parcelling.header.durable_position = broker->entry_count;
-    if (again) {
-        parcelling.header.attempts = parcelling.attempts;
-        parcelling.header.n_attempts = parcelling.records;
-    }
-    share->next_lease += parcelling.records;
-    share->credit -= (int64_t)parcelling.records;
-    share->delivers++;
-    harm(broker, &parcelling);
-    fake_broker_answer(broker, FAKE_NORMAL, FRAME_DELIVER, share->subscribe_id, &parcelling.header.base,
-                       bytes_of(payload, parcelling.size));
-    return true;
-}
-
-/* Ordered: the next entries within the credit. False: there was nothing. */
-static bool read_on(struct fake_broker *broker)
-{
-    struct fake_share *share = &broker->share;
-    Truc__V1__ReadData data = TRUC__V1__READ_DATA__INIT;
-    size_t size = 0;
-
-    if (share->credit <= 0 || share->sent_position == broker->entry_count)
-        return false;
-    for (; share->sent_position < broker->entry_count && data.entry_count < ENTRIES_AT_ONCE; share->sent_position++) {
-        const struct fake_entry *entry = &broker->entries[share->sent_position];
-
-        if (!pattern_match(bytes_of_text(share->taken->pattern), bytes_of_text(entry->topic)))
-            continue;
-        memcpy(payload + size, entry->bytes, entry->size);
-        size += entry->size;
-        data.entry_count++;
-    }
-    data.next_position = share->sent_position;
-    data.durable_position = broker->entry_count;
-    share->credit -= (int64_t)size;
-    share->delivers++;
-    fake_broker_answer(broker, FAKE_NORMAL, FRAME_READ_DATA, share->subscribe_id, &data.base, bytes_of(payload, size));
-    return true;
-}
-
-void fake_share_serve(struct fake_broker *broker)
-{
-    struct fake_share *share = &broker->share;
-
-    if (share->taken == NULL || share->taken->paused)
-        return;
-    if (share->taken->ordered) {
-        while (read_on(broker))
-            ;
-        return;
-    }
-    scan(broker, share->taken);
-    while (deliver(broker))
-        ;
-}
 
 static void on_subscribe(struct fake_broker *broker, unsigned deed, const struct frame *frame)
 {
@@ -467,6 +246,8 @@ static void on_subscribe(struct fake_broker *broker, unsigned deed, const struct
     share->taken = subscription;
     share->subscribe_id = frame->request_id;
     share->credit = (int64_t)subscribe->credit;
+    share->key_run = subscribe->key_run_max > 1 ? subscribe->key_run_max : 1;
+    assert(share->key_run <= 64);
     fill_info(broker, subscription, &info);
     ok.info = &info;
     fake_broker_answer(broker, deed, FRAME_SUBSCRIBE_OK, frame->request_id, &ok.base, bytes_of(NULL, 0));
@@ -481,6 +262,28 @@ static void on_subscribe(struct fake_broker *broker, unsigned deed, const struct
 /* --- settling -------------------------------------------------------------------------------------------------------------------
  */
 
+/* Of a run the first is settled first. */
+static bool is_first(const struct fake_subscription *subscription, const struct fake_record *record)
+{
+    for (const struct fake_record *other = subscription->records; record->key != 0 && other < record; other++) {
+        if (other->key == record->key && other->state == FAKE_LEASED)
+            return false;
+    }
+    return true;
+}
+
+static void free_behind(struct fake_subscription *subscription, const struct fake_record *record)
+{
+    for (size_t i = 0; record->key != 0 && i < subscription->record_count; i++) {
+        struct fake_record *other = &subscription->records[i];
+
+        if (other <= record || other->key != record->key || other->state != FAKE_LEASED)
+            continue;
+        other->state = FAKE_FREE;
+        other->lease = 0;
+    }
+}
+
 /* False: the lease is stale. */
 static bool settle_one(struct fake_share *share, uint64_t lease, Truc__V1__Outcome outcome)
 {
@@ -491,8 +294,10 @@ static bool settle_one(struct fake_share *share, uint64_t lease, Truc__V1__Outco
         if (subscription->records[i].state == FAKE_LEASED && subscription->records[i].lease == lease)
             record = &subscription->records[i];
     }
-    if (record == NULL)
+    if (record == NULL || (outcome != TRUC__V1__OUTCOME__OUTCOME_EXTEND && !is_first(subscription, record)))
         return false;
+    if (outcome != TRUC__V1__OUTCOME__OUTCOME_EXTEND && outcome != TRUC__V1__OUTCOME__OUTCOME_ACK)
+        free_behind(subscription, record);
     share->settled += outcome != TRUC__V1__OUTCOME__OUTCOME_EXTEND;
     switch (outcome) {
     case TRUC__V1__OUTCOME__OUTCOME_ACK:
@@ -532,6 +337,7 @@ static void on_settle(struct fake_broker *broker, unsigned deed, const struct fr
     }
     share->settles++;
     share->settlements += settle->n_settlements;
+    share->expired += settle->expired;
     for (size_t i = 0; i < settle->n_settlements; i++) {
         const Truc__V1__Settlement *item = settle->settlements[i];
         uint32_t count = item->count == 0 ? 1 : item->count;

@@ -7,13 +7,14 @@
 
 #include "proto/frame.h"
 
-enum { FAKE_SUBSCRIPTIONS_MAX = 8 };
+enum { FAKE_SUBSCRIPTIONS_MAX = 8, FAKE_KEYS_MAX = 64 };
 
 enum fake_record_state { FAKE_FREE, FAKE_LEASED, FAKE_DONE, FAKE_DEAD };
 
 struct fake_record {
     uint64_t position, lease;
     uint32_t index, attempts;
+    uint32_t key; /* number of its key, from 1; 0: none */
     enum fake_record_state state;
 };
 
@@ -41,6 +42,8 @@ struct fake_subscription {
     uint64_t position; /* ordered: acknowledged below it; shared: looked at below it */
     struct fake_record *records;
     size_t record_count, record_capacity;
+    uint64_t keys[FAKE_KEYS_MAX]; /* hashes, in the order in which they came */
+    uint32_t key_count;
     uint8_t *created; /* the header of SUBSCRIPTION_CREATE */
     size_t created_size;
 };
@@ -51,13 +54,17 @@ struct fake_share {
     uint32_t records_at_once; /* of a DELIVER; 0: 64 */
     enum fake_harm harm;
     uint64_t harm_at;
+    uint64_t recalled_position; /* records of this entry are told as recalled */
+    const char *recalled_by;    /* by this agency; NULL: none is */
     /* what came */
-    uint64_t delivers, cuts, settles, settlements, settled, extended, returned, rejected, stale, credits, cancels, returned_late;
+    uint64_t delivers, cuts, settles, settlements, settled, extended, returned, rejected, stale, credits, cancels, returned_late,
+        expired;
     struct fake_subscription subscriptions[FAKE_SUBSCRIPTIONS_MAX];
     size_t count;
     int64_t clock_ns;
     /* the session's */
     uint64_t subscribe_id, sent_position, next_lease;
+    uint32_t key_run;
     struct fake_subscription *taken;
     int64_t credit;
     struct cutter *cutter;

@@ -1,25 +1,28 @@
 #include "clients/c/hand.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-enum { FIRST_CAPACITY = 16, BITS = 64 };
+enum { FIRST_CAPACITY = 16 };
 
-static void row_fini(struct hand_row *row)
+static void row_free(struct hand *hand, struct hand_row *row)
 {
-    free(row->settled);
+    if (hand->spare == NULL)
+        hand->spare = row;
+    else
+        free(row);
 }
 
 void hand_clear(struct hand *hand)
 {
     for (size_t i = 0; i < hand->count; i++)
-        row_fini(&hand->rows[hand->begin + i]);
+        row_free(hand, hand->rows[hand->begin + i]);
     hand->begin = hand->count = 0;
 }
 
 void hand_fini(struct hand *hand)
 {
     hand_clear(hand);
+    free(hand->spare);
     free(hand->rows);
     *hand = (struct hand){0};
 }
@@ -30,12 +33,12 @@ static void compact(struct hand *hand)
     size_t kept = 0;
 
     for (size_t i = 0; i < hand->count; i++) {
-        struct hand_row row = hand->rows[hand->begin + i];
+        struct hand_row *row = hand->rows[hand->begin + i];
 
-        if (row.open > 0)
+        if (row->open > 0)
             hand->rows[kept++] = row;
         else
-            row_fini(&row);
+            row_free(hand, row);
     }
     hand->begin = 0;
     hand->count = kept;
@@ -44,14 +47,14 @@ static void compact(struct hand *hand)
 static bool make_room(struct hand *hand)
 {
     size_t capacity = hand->capacity == 0 ? FIRST_CAPACITY : hand->capacity * 2;
-    struct hand_row *rows;
+    struct hand_row **rows;
 
     if (hand->begin + hand->count < hand->capacity)
         return true;
     compact(hand);
     if (hand->count <= hand->capacity / 2 && hand->capacity > 0)
         return true;
-    rows = realloc(hand->rows, capacity * sizeof *rows);
+    rows = realloc(hand->rows, capacity * sizeof(struct hand_row *));
     if (rows == NULL)
         return false;
     hand->rows = rows;
@@ -59,72 +62,73 @@ static bool make_room(struct hand *hand)
     return true;
 }
 
-bool hand_add(struct hand *hand, uint64_t first, uint64_t lease, uint32_t count)
+static struct hand_row *last_row(const struct hand *hand)
 {
-    struct hand_row row = {.first = first, .lease = lease, .count = count, .open = count};
+    return hand->count > 0 ? hand->rows[hand->begin + hand->count - 1] : NULL;
+}
 
-    row.settled = calloc((count + BITS - 1) / BITS, sizeof *row.settled);
-    if (row.settled == NULL)
-        return false;
-    if (!make_room(hand)) {
-        row_fini(&row);
-        return false;
-    }
+/* A row for numbers that no row is for yet. */
+static struct hand_row *add_row(struct hand *hand, uint64_t first)
+{
+    struct hand_row *row;
+
+    if (!make_room(hand))
+        return NULL;
+    row = hand->spare != NULL ? hand->spare : malloc(sizeof *row);
+    if (row == NULL)
+        return NULL;
+    hand->spare = NULL;
+    *row = (struct hand_row){.first = first};
     hand->rows[hand->begin + hand->count++] = row;
+    return row;
+}
+
+bool hand_add(struct hand *hand, uint64_t number, struct hand_item item)
+{
+    uint64_t first = number - number % HAND_ROW_RECORDS;
+    struct hand_row *row = last_row(hand);
+
+    if (row == NULL || row->first != first)
+        row = add_row(hand, first);
+    if (row == NULL)
+        return false;
+    row->items[number - first] = item;
+    row->open++;
     return true;
 }
 
-/* The first row whose records are not all below the number; the end when there is none. */
-static size_t lower_bound(const struct hand *hand, uint64_t number)
+/* The row of a number; NULL: there is none. */
+static struct hand_row *find_row(const struct hand *hand, uint64_t number)
 {
+    uint64_t first = number - number % HAND_ROW_RECORDS;
     size_t low = hand->begin, high = hand->begin + hand->count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (hand->rows[middle].first + hand->rows[middle].count <= number)
+        if (hand->rows[middle]->first < first)
             low = middle + 1;
         else
             high = middle;
     }
-    return low;
+    return low < hand->begin + hand->count && hand->rows[low]->first == first ? hand->rows[low] : NULL;
 }
 
-struct hand_row *hand_find(struct hand *hand, uint64_t number)
+const struct hand_item *hand_find(const struct hand *hand, uint64_t number)
 {
-    size_t at = lower_bound(hand, number);
-    struct hand_row *row;
-    uint64_t place;
+    const struct hand_row *row = find_row(hand, number);
 
-    if (at == hand->begin + hand->count || hand->rows[at].first > number)
-        return NULL;
-    row = &hand->rows[at];
-    place = number - row->first;
-    return (row->settled[place / BITS] >> place % BITS & 1) != 0 ? NULL : row;
+    return row != NULL && row->items[number - row->first].lease != 0 ? &row->items[number - row->first] : NULL;
 }
 
-void hand_settle(struct hand *hand, struct hand_row *row, uint64_t number)
+void hand_settle(struct hand *hand, uint64_t number)
 {
-    uint64_t place = number - row->first;
+    struct hand_row *row = find_row(hand, number);
 
-    row->settled[place / BITS] |= UINT64_C(1) << place % BITS;
+    row->items[number - row->first] = (struct hand_item){0};
     row->open--;
-    while (hand->count > 0 && hand->rows[hand->begin].open == 0) {
-        row_fini(&hand->rows[hand->begin++]);
+    while (hand->count > 0 && hand->rows[hand->begin]->open == 0) {
+        row_free(hand, hand->rows[hand->begin++]);
         hand->count--;
     }
-}
-
-uint32_t hand_run(const struct hand *hand, uint64_t *number, uint64_t *ret_lease)
-{
-    size_t at = lower_bound(hand, *number);
-    const struct hand_row *row;
-
-    if (at == hand->begin + hand->count)
-        return 0;
-    row = &hand->rows[at];
-    if (*number < row->first)
-        *number = row->first;
-    *ret_lease = hand_lease(row, *number);
-    return (uint32_t)(row->first + row->count - *number);
 }

@@ -1,8 +1,10 @@
-/* hand.h: the leases that a worker of a shared subscription holds: given by the broker and not settled yet.
+/* hand.h: the leases that the application of a worker holds: given to it and not settled yet. Shared subscriptions only.
  *
  * Layer: libtruc. Under the client's lock. The application knows a lease by the worker's own number, which is never used twice; the
- * broker's numbers begin anew when it restarts, and an old one must not settle another record. Records of one DELIVER have
- * consecutive numbers of both kinds: one row holds them all. */
+ * broker's numbers begin anew when it restarts, and an old one must not settle another record. Numbers are given without gaps when
+ * records are handed over, so a row holds those of HAND_ROW_RECORDS numbers:
+ *
+ *   row 0: numbers 0..63   row 1: 64..127   ...   the last row is filled; rows that are wholly settled are gone */
 #ifndef TRUC_CLIENT_HAND_H
 #define TRUC_CLIENT_HAND_H
 
@@ -10,35 +12,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { HAND_ROW_RECORDS = 64 };
+
+struct hand_item {
+    uint64_t lease; /* the broker's; 0: not held */
+    uint64_t key;   /* whose turn it has (turns.h); 0: of no key */
+};
+
 struct hand_row {
-    uint64_t first, lease; /* the worker's number and the broker's lease of the first record */
-    uint32_t count, open;  /* records; of them not settled */
-    uint64_t *settled;     /* a bit per record */
+    uint64_t first; /* a multiple of HAND_ROW_RECORDS */
+    uint32_t open;  /* items that are held */
+    struct hand_item items[HAND_ROW_RECORDS];
 };
 
 struct hand {
-    struct hand_row *rows; /* ascending; [begin, begin + count) are in use */
+    struct hand_row **rows; /* ascending; [begin, begin + count) are in use */
     size_t begin, count, capacity;
+    struct hand_row *spare; /* for reuse; NULL: none */
 };
 
 void hand_fini(struct hand *hand);
 void hand_clear(struct hand *hand);
 
-/* Takes `count` records numbered from `first`, above all before. False when out of memory. */
-bool hand_add(struct hand *hand, uint64_t first, uint64_t lease, uint32_t count);
+/* Takes a record under a number above all before. False when out of memory. */
+bool hand_add(struct hand *hand, uint64_t number, struct hand_item item);
 
-/* The row that holds a number which is not settled yet; NULL: the lease is not held. Valid until the next call but hand_lease. */
-struct hand_row *hand_find(struct hand *hand, uint64_t number);
+/* What is held under a number; NULL: nothing. Valid until the next call. */
+const struct hand_item *hand_find(const struct hand *hand, uint64_t number);
 
-static inline uint64_t hand_lease(const struct hand_row *row, uint64_t number)
-{
-    return row->lease + (number - row->first);
-}
-
-/* The number, found just now, is held no more. */
-void hand_settle(struct hand *hand, struct hand_row *row, uint64_t number);
-
-/* The next run of held leases at or above *number, none of which may be settled: how many; 0: there is none. */
-uint32_t hand_run(const struct hand *hand, uint64_t *number, uint64_t *ret_lease);
+/* A number that is held is held no more. */
+void hand_settle(struct hand *hand, uint64_t number);
 
 #endif

@@ -10,43 +10,31 @@
 
 #include "clients/c/mark.h"
 
-static void settle(struct hand *hand, uint64_t number)
-{
-    struct hand_row *row = hand_find(hand, number);
-
-    assert_non_null(row);
-    hand_settle(hand, row, number);
-}
-
 static void hand_numbers_lead_to_leases(void **state)
 {
     struct hand hand = {0};
-    uint64_t number = 1, lease = 0;
 
     (void)state;
     assert_null(hand_find(&hand, 1));
-    assert_true(hand_add(&hand, 1, 1000, 70));
-    assert_true(hand_add(&hand, 71, 2000, 1));
-    assert_true(hand_add(&hand, 80, 3000, 5));
-    assert_int_equal(hand_lease(hand_find(&hand, 70), 70), 1069);
-    assert_int_equal(hand_lease(hand_find(&hand, 71), 71), 2000);
-    assert_int_equal(hand_lease(hand_find(&hand, 84), 84), 3004);
-    assert_null(hand_find(&hand, 72));
-    assert_null(hand_find(&hand, 85));
+    for (uint64_t number = 1; number <= 200; number++)
+        assert_true(hand_add(&hand, number, (struct hand_item){1000 + number * 3, number % 2}));
+    assert_int_equal(hand_find(&hand, 70)->lease, 1210);
+    assert_int_equal(hand_find(&hand, 71)->key, 1);
+    assert_int_equal(hand_find(&hand, 200)->lease, 1600);
     assert_null(hand_find(&hand, 0));
-    settle(&hand, 65);
+    assert_null(hand_find(&hand, 201));
+    assert_null(hand_find(&hand, 100000));
+    hand_settle(&hand, 65);
     assert_null(hand_find(&hand, 65));
     assert_non_null(hand_find(&hand, 64));
-    number = 66;
-    assert_int_equal(hand_run(&hand, &number, &lease), 5);
-    assert_int_equal(lease, 1065);
-    number = 72;
-    assert_int_equal(hand_run(&hand, &number, &lease), 5);
-    assert_int_equal(number, 80);
-    number = 85;
-    assert_int_equal(hand_run(&hand, &number, &lease), 0);
     hand_clear(&hand);
     assert_null(hand_find(&hand, 1));
+    assert_true(hand_add(&hand, 201, (struct hand_item){1, 0})); /* in the middle of a row */
+    assert_null(hand_find(&hand, 200));
+    assert_non_null(hand_find(&hand, 201));
+    hand_settle(&hand, 201);
+    assert_true(hand_add(&hand, 202, (struct hand_item){2, 0}));
+    assert_int_equal(hand_find(&hand, 202)->lease, 2);
     hand_fini(&hand);
 }
 
@@ -56,13 +44,13 @@ static void hand_stuck_lease_keeps_no_others(void **state)
     struct hand hand = {0};
 
     (void)state;
-    assert_true(hand_add(&hand, 1, 1, 1));
+    assert_true(hand_add(&hand, 1, (struct hand_item){1, 0}));
     for (uint64_t number = 2; number < 100000; number++) {
-        assert_true(hand_add(&hand, number, number * 3, 1));
-        settle(&hand, number);
+        assert_true(hand_add(&hand, number, (struct hand_item){number * 3, 0}));
+        hand_settle(&hand, number);
     }
     assert_true(hand.capacity <= 64);
-    assert_int_equal(hand_lease(hand_find(&hand, 1), 1), 1);
+    assert_int_equal(hand_find(&hand, 1)->lease, 1);
     hand_fini(&hand);
 }
 

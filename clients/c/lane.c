@@ -88,6 +88,9 @@ truc_status lane_find(struct truc_producer *producer, const char *topic, size_t 
             .epoch = UINT32_MAX,
             .first_sequence = UINT64_MAX,
             .record_count = UINT32_MAX,
+            .deliver_at_ns = INT64_MAX,
+            .conditional = true,
+            .expected_offset = UINT64_MAX,
         });
         lane->hash_next = producer->lanes[lane->hash & (producer->lane_capacity - 1)];
         producer->lanes[lane->hash & (producer->lane_capacity - 1)] = lane;
@@ -116,13 +119,13 @@ void lanes_free(struct truc_producer *producer)
 
 /* --- batches in ------------------------------------------------------------------------------------------------------------- */
 
-struct send_batch *lane_batch_for(struct lane *lane, size_t size)
+struct send_batch *lane_batch_for(struct lane *lane, size_t size, const struct batch_how *how)
 {
     const struct producer_settings *settings = &lane->producer->settings;
     struct send_batch *batch = lane->tail;
 
     if (batch == NULL || batch->state != BATCH_OPEN || batch->record_count >= settings->batch_records ||
-        batch->payload_size + size > settings->batch_bytes)
+        batch->payload_size + size > settings->batch_bytes || !batch_how_alike(&batch->how, how))
         return NULL;
     return batch;
 }
@@ -186,13 +189,14 @@ void lane_drop_empty(struct lane *lane, struct send_batch *batch)
     producer_batch_decided(lane->producer, batch);
 }
 
-truc_status lane_open_batch(struct lane *lane, size_t size, struct send_batch **ret_batch)
+truc_status lane_open_batch(struct lane *lane, size_t size, const struct batch_how *how, struct send_batch **ret_batch)
 {
     struct truc_producer *producer = lane->producer;
     struct send_batch *batch = send_batch_create(producer->client, lane->header_bytes, first_capacity(lane, size));
 
     if (batch == NULL)
         return TRUC_NO_MEMORY;
+    batch->how = *how;
     link_batch(lane, batch, NULL);
     if (lane->unsent == NULL)
         lane->unsent = batch;
@@ -405,16 +409,13 @@ static void decide(struct lane *lane, struct send_batch *batch, truc_status stat
     lane->pending_records -= batch->record_count;
 }
 
-void lane_acked(struct lane *lane, struct send_batch *batch, uint64_t position, uint64_t base_offset, bool duplicate, bool created)
+void lane_acked(struct lane *lane, struct send_batch *batch, const struct batch_place *place)
 {
     lane->in_flight--;
     lane->retry_delay_ms = 0;
     batch->state = BATCH_ACKED;
-    batch->status = base_offset == UINT64_MAX ? TRUC_DUPLICATE : TRUC_OK;
-    batch->position = position;
-    batch->base_offset = base_offset;
-    batch->duplicate = duplicate;
-    batch->created = created;
+    batch->status = place->base_offset == UINT64_MAX ? TRUC_DUPLICATE : TRUC_OK;
+    batch->place = *place;
     expect_back(lane, batch);
     settle(lane);
 }
@@ -464,7 +465,7 @@ void lane_refused(struct lane *lane, struct send_batch *batch, const struct clie
     bool follows = lane->recovering;
 
     if (refusal->status == TRUC_DUPLICATE) {
-        lane_acked(lane, batch, 0, UINT64_MAX, true, false);
+        lane_acked(lane, batch, &(struct batch_place){.base_offset = UINT64_MAX, .duplicate = true});
         return;
     }
     lane->in_flight--;
@@ -486,6 +487,8 @@ void lane_refused(struct lane *lane, struct send_batch *batch, const struct clie
     } else if (!part(lane, batch, refusal->status)) {
         if (producer->outbox != NULL)
             outbox_refused(producer->outbox, lane->name, lane->name_size, sequence_of(lane, batch), batch->record_count);
+        if (refusal->status == TRUC_CONFLICT && batch->how.conditional)
+            batch->place.base_offset = refusal->actual;
         decide(lane, batch, refusal->status, refusal->text);
     }
     settle(lane);

@@ -50,7 +50,7 @@ struct lane *lane_lookup(struct truc_producer *producer, const char *topic, size
 void lanes_free(struct truc_producer *producer);
 
 /* The open batch with room for a record of `size` bytes: the last one, or a new one. Does not check queue_bytes. TRUC_NO_MEMORY. */
-truc_status lane_open_batch(struct lane *lane, size_t size, struct send_batch **ret_batch);
+truc_status lane_open_batch(struct lane *lane, size_t size, const struct batch_how *how, struct send_batch **ret_batch);
 
 /* The memory that a new batch for a record of `size` bytes takes. */
 size_t lane_open_bytes(const struct lane *lane, size_t size);
@@ -58,8 +58,8 @@ size_t lane_open_bytes(const struct lane *lane, size_t size);
 /* Takes back a batch just opened whose first record was not put in. */
 void lane_drop_empty(struct lane *lane, struct send_batch *batch);
 
-/* Whether the lane's open batch could take `size` bytes more; NULL when a new one is needed. */
-struct send_batch *lane_batch_for(struct lane *lane, size_t size);
+/* The lane's open batch if it can take `size` bytes more that are published in this way; NULL when a new one is needed. */
+struct send_batch *lane_batch_for(struct lane *lane, size_t size, const struct batch_how *how);
 
 /* Ends an open batch; it will be sent. */
 void lane_close_batch(struct lane *lane, struct send_batch *batch);
@@ -77,7 +77,7 @@ void lane_sent(struct lane *lane, struct send_batch *batch);
 void lane_schedule(struct lane *lane);
 
 /* The answer to a sent batch has come: why may be NULL. */
-void lane_acked(struct lane *lane, struct send_batch *batch, uint64_t position, uint64_t base_offset, bool duplicate, bool created);
+void lane_acked(struct lane *lane, struct send_batch *batch, const struct batch_place *place);
 struct client_refusal;
 void lane_refused(struct lane *lane, struct send_batch *batch, const struct client_refusal *refusal);
 

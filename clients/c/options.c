@@ -317,6 +317,15 @@ const struct option_row option_table[OPTION_COUNT] = {
                        {0},
                        NULL,
                        "records that it may hold at once, given to it and not settled"},
+    [OPTION_KEY_RUN] = {"key_run",
+                        "shared worker",
+                        OPTION_NUMBER,
+                        "64",
+                        1,
+                        64,
+                        {0},
+                        NULL,
+                        "records of one key that the worker may hold at once; the application gets them one by one"},
     [OPTION_THREADS] = {"threads", "server", OPTION_NUMBER, "4", 1, 256, {0}, NULL, "requests that are served at once"},
 };
 

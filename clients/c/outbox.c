@@ -221,8 +221,8 @@ truc_status outbox_open(const char *directory, const struct outbox_identity *ide
                         struct outbox **ret_outbox, char *why, size_t why_size)
 {
     struct outbox *outbox = calloc(1, sizeof *outbox);
-    size_t largest =
-        identity->record_bytes_max + TOPIC_BYTES_MAX + OUTBOX_ITEM_BYTES + OUTBOX_HEADER_BYTES + MARK_RESERVE_BYTES + 4096;
+    size_t largest = identity->record_bytes_max + TOPIC_BYTES_MAX + OUTBOX_ITEM_BYTES + OUTBOX_HOW_BYTES + OUTBOX_HEADER_BYTES +
+                     MARK_RESERVE_BYTES + 4096;
     truc_status status;
 
     if (outbox == NULL)
@@ -308,8 +308,8 @@ static truc_status resume_topic(struct outbox *outbox, struct truc_producer *pro
     }
     open_topic_drop(topic, lane->acked_next);
     for (size_t i = 0; i < topic->count && status == TRUC_OK; i++)
-        status = publish_recovered(producer, lane, topic->records[topic->begin + i], place_of(outbox->head->number, 0),
-                                   outbox_end(outbox));
+        status = publish_recovered(producer, lane, topic->records[topic->begin + i].record, &topic->records[topic->begin + i].how,
+                                   place_of(outbox->head->number, 0), outbox_end(outbox));
     return status;
 }
 
@@ -338,9 +338,14 @@ static bool fits(const struct outbox_segment *segment, size_t size, size_t reser
     return segment->size - segment->used >= size + reserve;
 }
 
-bool outbox_has_room(const struct outbox *outbox, size_t topic_size, size_t record_size)
+static enum outbox_kind kind_of(const struct batch_how *how)
 {
-    size_t size = outbox_item_size(topic_size, record_size);
+    return batch_how_plain(how) ? OUTBOX_RECORD : OUTBOX_RECORD_AS;
+}
+
+bool outbox_has_room(const struct outbox *outbox, size_t topic_size, const struct batch_how *how, size_t record_size)
+{
+    size_t size = outbox_item_size(kind_of(how), topic_size, record_size);
 
     return fits(outbox->tail, size, MARK_RESERVE_BYTES) || (outbox->spare != NULL && fits(outbox->spare, size, MARK_RESERVE_BYTES));
 }
@@ -352,12 +357,14 @@ static void use_spare(struct outbox *outbox)
     outbox->spare = NULL;
 }
 
-uint64_t outbox_append(struct outbox *outbox, const char *topic, size_t topic_size, uint64_t sequence, struct bytes record)
+uint64_t outbox_append(struct outbox *outbox, const char *topic, size_t topic_size, uint64_t sequence, const struct batch_how *how,
+                       struct bytes record)
 {
-    struct outbox_item item = {OUTBOX_RECORD, sequence, bytes_of(topic, topic_size), record};
+    struct outbox_item item = {
+        .kind = kind_of(how), .sequence = sequence, .how = *how, .topic = bytes_of(topic, topic_size), .body = record};
     uint64_t place;
 
-    if (!fits(outbox->tail, outbox_item_size(topic_size, record.size), MARK_RESERVE_BYTES))
+    if (!fits(outbox->tail, outbox_item_size(item.kind, topic_size, record.size), MARK_RESERVE_BYTES))
         use_spare(outbox);
     place = outbox_end(outbox);
     outbox_segment_append(outbox->tail, &item);
@@ -382,7 +389,7 @@ void outbox_want_sync(struct outbox *outbox)
 
 static bool append_mark(struct outbox *outbox, const struct outbox_item *item)
 {
-    size_t size = outbox_item_size(item->topic.size, item->body.size);
+    size_t size = outbox_item_size(item->kind, item->topic.size, item->body.size);
 
     if (!fits(outbox->tail, size, 0)) {
         if (outbox->spare == NULL)
@@ -396,11 +403,12 @@ static bool append_mark(struct outbox *outbox, const struct outbox_item *item)
 void outbox_acked(struct outbox *outbox, const char *topic, size_t topic_size, uint64_t next_sequence)
 {
     uint8_t body[8];
-    struct outbox_item item = {OUTBOX_ACKED, next_sequence, bytes_of(topic, topic_size), bytes_of(body, sizeof body)};
+    struct outbox_item item = {
+        .kind = OUTBOX_ACKED, .sequence = next_sequence, .topic = bytes_of(topic, topic_size), .body = bytes_of(body, sizeof body)};
 
     store_u64(body, outbox->synced);
     /* Without it the broker's own word serves after a crash. */
-    if (fits(outbox->tail, outbox_item_size(topic_size, sizeof body), MARK_RESERVE_BYTES))
+    if (fits(outbox->tail, outbox_item_size(item.kind, topic_size, sizeof body), MARK_RESERVE_BYTES))
         (void)append_mark(outbox, &item);
     if (outbox->head != outbox->tail)
         outbox->trim_wanted = true;
@@ -409,7 +417,8 @@ void outbox_acked(struct outbox *outbox, const char *topic, size_t topic_size, u
 void outbox_refused(struct outbox *outbox, const char *topic, size_t topic_size, uint64_t sequence, uint32_t count)
 {
     uint8_t body[4];
-    struct outbox_item item = {OUTBOX_REFUSED, sequence, bytes_of(topic, topic_size), bytes_of(body, sizeof body)};
+    struct outbox_item item = {
+        .kind = OUTBOX_REFUSED, .sequence = sequence, .topic = bytes_of(topic, topic_size), .body = bytes_of(body, sizeof body)};
 
     store_u32(body, count);
     if (!append_mark(outbox, &item)) {

@@ -33,9 +33,10 @@ const char *outbox_why(const struct outbox *outbox);
  * TRUC_CONFLICT, TRUC_NO_MEMORY. */
 truc_status outbox_resume(struct outbox *outbox, struct truc_producer *producer);
 
-bool outbox_has_room(const struct outbox *outbox, size_t topic_size, size_t record_size);
+bool outbox_has_room(const struct outbox *outbox, size_t topic_size, const struct batch_how *how, size_t record_size);
 /* Returns the record's place. There must be room. */
-uint64_t outbox_append(struct outbox *outbox, const char *topic, size_t topic_size, uint64_t sequence, struct bytes record);
+uint64_t outbox_append(struct outbox *outbox, const char *topic, size_t topic_size, uint64_t sequence, const struct batch_how *how,
+                       struct bytes record);
 uint64_t outbox_end(const struct outbox *outbox);
 uint64_t outbox_synced(const struct outbox *outbox); /* the disk has everything below */
 void outbox_want_sync(struct outbox *outbox);

@@ -76,11 +76,11 @@ static struct open_topic *find(struct outbox_replay *replay, const struct outbox
     return topic;
 }
 
-static truc_status add_record(struct open_topic *topic, struct bytes record)
+static truc_status add_record(struct open_topic *topic, const struct outbox_item *item)
 {
     if (topic->begin + topic->count == topic->capacity) {
         size_t capacity = topic->capacity == 0 ? FIRST_RECORDS : topic->capacity * 2;
-        struct bytes *records;
+        struct open_record *records;
 
         if (topic->begin >= topic->count && topic->begin > 0) { /* half of it is past: use that */
             memmove(topic->records, topic->records + topic->begin, topic->count * sizeof *topic->records);
@@ -93,7 +93,7 @@ static truc_status add_record(struct open_topic *topic, struct bytes record)
             topic->capacity = capacity;
         }
     }
-    topic->records[topic->begin + topic->count++] = record;
+    topic->records[topic->begin + topic->count++] = (struct open_record){item->body, item->how};
     return TRUC_OK;
 }
 
@@ -115,7 +115,7 @@ void open_topic_drop(struct open_topic *topic, uint64_t next_sequence)
 static truc_status drop_refused(struct open_topic *topic, uint64_t sequence, uint32_t count)
 {
     size_t at, here;
-    struct bytes *records = topic->records + topic->begin;
+    struct open_record *records = topic->records + topic->begin;
 
     if (sequence < topic->first_sequence) {
         /* They stood in a segment that is deleted. */
@@ -143,12 +143,13 @@ truc_status outbox_replay_add(struct outbox_replay *replay, const struct outbox_
         return item->topic.size == 0 ? TRUC_DAMAGED : TRUC_NO_MEMORY;
     switch (item->kind) {
     case OUTBOX_RECORD:
+    case OUTBOX_RECORD_AS:
         if (!topic->begun && item->sequence > topic->first_sequence)
             topic->first_sequence = item->sequence;
         topic->begun = true;
         if (item->sequence != topic->first_sequence + topic->count)
             return TRUC_DAMAGED;
-        return add_record(topic, item->body);
+        return add_record(topic, item);
     case OUTBOX_ACKED:
         open_topic_drop(topic, item->sequence);
         return TRUC_OK;

@@ -8,11 +8,16 @@
 
 #include "clients/c/outbox_segment.h"
 
+struct open_record {
+    struct bytes record; /* borrowed from its segment */
+    struct batch_how how;
+};
+
 struct open_topic {
     struct open_topic *next; /* of the list */
     struct open_topic *hash_next;
     uint64_t first_sequence;
-    struct bytes *records;         /* borrowed from the segments */
+    struct open_record *records;
     size_t begin, count, capacity; /* records[begin .. begin + count) are open */
     bool begun;                    /* a record has come */
     uint8_t name_size;

@@ -170,18 +170,37 @@ static uint64_t item_checksum(const uint8_t *item, size_t size)
     return XXH3_64bits_digest(&state);
 }
 
+static void how_write(uint8_t out[OUTBOX_HOW_BYTES], const struct batch_how *how)
+{
+    store_u64(out, (uint64_t)how->deliver_at_ns);
+    store_u64(out + 8, how->expected_offset);
+    store_u64(out + 16, how->conditional);
+}
+
+/* False: that is no way to publish. */
+static bool how_read(const uint8_t in[OUTBOX_HOW_BYTES], struct batch_how *ret_how)
+{
+    uint64_t deliver_at = load_u64(in), conditional = load_u64(in + 16);
+
+    *ret_how = (struct batch_how){(int64_t)deliver_at, load_u64(in + 8), conditional == 1};
+    return deliver_at <= INT64_MAX && conditional <= 1;
+}
+
 void outbox_segment_append(struct outbox_segment *segment, const struct outbox_item *item)
 {
-    uint8_t *at = segment->map + segment->used;
-    size_t filled = OUTBOX_ITEM_BYTES + item->topic.size + item->body.size, size = align8(filled);
+    uint8_t *at = segment->map + segment->used, *body = at + OUTBOX_ITEM_BYTES + item->topic.size;
+    size_t how_size = item->kind == OUTBOX_RECORD_AS ? OUTBOX_HOW_BYTES : 0;
+    size_t filled = OUTBOX_ITEM_BYTES + item->topic.size + how_size + item->body.size, size = align8(filled);
 
     at[4] = (uint8_t)item->kind;
     at[5] = (uint8_t)item->topic.size;
     store_u16(at + 6, (uint16_t)(size - filled));
     store_u64(at + 8, item->sequence);
     memcpy(at + OUTBOX_ITEM_BYTES, item->topic.data, item->topic.size);
+    if (how_size > 0)
+        how_write(body, &item->how);
     if (item->body.size > 0)
-        memcpy(at + OUTBOX_ITEM_BYTES + item->topic.size, item->body.data, item->body.size);
+        memcpy(body + how_size, item->body.data, item->body.size);
     memset(at + filled, 0, size - filled);
     store_u32(at, (uint32_t)size);
     store_u64(at + ITEM_AT_CHECKSUM, item_checksum(at, size));
@@ -193,7 +212,7 @@ bool outbox_segment_next(const struct outbox_segment *segment, uint32_t *at, str
 {
     const uint8_t *item = segment->map + *at;
     uint32_t left = segment->size - *at, size;
-    size_t topic_size, padding;
+    size_t topic_size, how_size, padding;
 
     *ret_torn = false;
     if (left < OUTBOX_ITEM_BYTES)
@@ -205,15 +224,20 @@ bool outbox_segment_next(const struct outbox_segment *segment, uint32_t *at, str
     }
     *ret_torn = true;
     topic_size = item[5];
+    how_size = item[4] == OUTBOX_RECORD_AS ? OUTBOX_HOW_BYTES : 0;
     padding = load_u16(item + 6);
-    if (size % 8 != 0 || size > left || size < OUTBOX_ITEM_BYTES + topic_size + padding || padding > 7 || item[4] < OUTBOX_RECORD ||
-        item[4] > OUTBOX_REFUSED || load_u64(item + ITEM_AT_CHECKSUM) != item_checksum(item, size))
+    if (size % 8 != 0 || size > left || size < OUTBOX_ITEM_BYTES + topic_size + how_size + padding || padding > 7 ||
+        item[4] < OUTBOX_RECORD || item[4] > OUTBOX_RECORD_AS || load_u64(item + ITEM_AT_CHECKSUM) != item_checksum(item, size))
+        return false;
+    ret_item->how = (struct batch_how){0};
+    if (how_size > 0 && !how_read(item + OUTBOX_ITEM_BYTES + topic_size, &ret_item->how))
         return false;
     *ret_torn = false;
     ret_item->kind = (enum outbox_kind)item[4];
     ret_item->sequence = load_u64(item + 8);
     ret_item->topic = bytes_of(item + OUTBOX_ITEM_BYTES, topic_size);
-    ret_item->body = bytes_of(item + OUTBOX_ITEM_BYTES + topic_size, size - OUTBOX_ITEM_BYTES - topic_size - padding);
+    ret_item->body =
+        bytes_of(item + OUTBOX_ITEM_BYTES + topic_size + how_size, size - OUTBOX_ITEM_BYTES - topic_size - how_size - padding);
     *at += size;
     return true;
 }

@@ -8,21 +8,30 @@
  *    8 u32 version = 1   12 u32 file size            4 u8 kind   5 u8 topic size   6 u16 padding bytes at the end
  *   16 u64 segment number                            8 u64 sequence
  *   24 u8[16] log id   40 u64 generation            16 u64 checksum, XXH3-64 of bytes 0..15 and 24..size
- *   48 u16 owner size  50 owner: AGENCY/SYSTEM/NAME 24 topic, body, zeros
- *  504 u64 checksum, XXH3-64 of bytes 0..503 */
+ *   48 u16 owner size  50 owner: AGENCY/SYSTEM/NAME 24 topic, how (kind 4 only), body, zeros
+ *  504 u64 checksum, XXH3-64 of bytes 0..503
+ *
+ * How: i64 deliver_at_ns, u64 expected offset, u64 whether there is one (0, 1). */
 #ifndef TRUC_CLIENT_OUTBOX_SEGMENT_H
 #define TRUC_CLIENT_OUTBOX_SEGMENT_H
 
+#include "clients/c/batch_how.h"
 #include "clients/c/truc.h"
 #include "proto/bytes.h"
 #include "proto/limits.h"
 
-enum { OUTBOX_HEADER_BYTES = 512, OUTBOX_ITEM_BYTES = 24, OUTBOX_OWNER_BYTES_MAX = SOURCE_BYTES_MAX + 1 + PRODUCER_NAME_BYTES_MAX };
+enum {
+    OUTBOX_HEADER_BYTES = 512,
+    OUTBOX_ITEM_BYTES = 24,
+    OUTBOX_HOW_BYTES = 24,
+    OUTBOX_OWNER_BYTES_MAX = SOURCE_BYTES_MAX + 1 + PRODUCER_NAME_BYTES_MAX
+};
 
 enum outbox_kind {
-    OUTBOX_RECORD = 1, /* sequence: the record's; body: the record */
-    OUTBOX_ACKED = 2,  /* everything of the topic below sequence is stored */
-    OUTBOX_REFUSED = 3 /* body u32 count: that many records from sequence on are gone; later ones move down */
+    OUTBOX_RECORD = 1,   /* sequence: the record's; body: the record */
+    OUTBOX_ACKED = 2,    /* everything of the topic below sequence is stored */
+    OUTBOX_REFUSED = 3,  /* body u32 count: that many records from sequence on are gone; later ones move down */
+    OUTBOX_RECORD_AS = 4 /* as OUTBOX_RECORD, of a record that is published in some way */
 };
 
 struct outbox_identity {
@@ -54,12 +63,13 @@ void outbox_segment_close(struct outbox_segment *segment);                      
 struct outbox_item {
     enum outbox_kind kind;
     uint64_t sequence;
+    struct batch_how how; /* of OUTBOX_RECORD_AS, else zero */
     struct bytes topic, body;
 };
 
-static inline size_t outbox_item_size(size_t topic_size, size_t body_size)
+static inline size_t outbox_item_size(enum outbox_kind kind, size_t topic_size, size_t body_size)
 {
-    return align8(OUTBOX_ITEM_BYTES + topic_size + body_size);
+    return align8(OUTBOX_ITEM_BYTES + topic_size + (kind == OUTBOX_RECORD_AS ? OUTBOX_HOW_BYTES : 0) + body_size);
 }
 
 /* Stores only; the item must fit. */

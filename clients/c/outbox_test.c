@@ -29,7 +29,7 @@ enum { RECORDS = 40000, KILLS = 40, PAGE_BYTES = 4096, SHARED_FD = 3 };
 static void add(struct outbox_replay *replay, enum outbox_kind kind, uint64_t sequence, uint32_t count, truc_status expected)
 {
     uint8_t body[4];
-    struct outbox_item item = {kind, sequence, bytes_of_text("a.b"), bytes_of(body, 4)};
+    struct outbox_item item = {.kind = kind, .sequence = sequence, .topic = bytes_of_text("a.b"), .body = bytes_of(body, 4)};
 
     memcpy(body, &count, 4);
     assert_int_equal(outbox_replay_add(replay, &item), expected);
@@ -287,7 +287,7 @@ static void outbox_torn_end_is_cut_and_damage_is_told(void **state)
     struct outbox_identity identity = {.generation = 1, .owner = "a/b/c", .record_bytes_max = 1000};
     struct outbox_segment *segment = NULL;
     struct outbox *outbox = NULL;
-    struct outbox_item item = {OUTBOX_RECORD, 0, bytes_of_text("t.t"), bytes_of_text("0123456789")};
+    struct outbox_item item = {.kind = OUTBOX_RECORD, .topic = bytes_of_text("t.t"), .body = bytes_of_text("0123456789")};
     uint8_t synced[8] = {0xff, 0xff, 0xff, 0xff, 0xff};
     uint32_t second = 0;
     int fd;
@@ -313,7 +313,7 @@ static void outbox_torn_end_is_cut_and_damage_is_told(void **state)
         item.sequence = i;
         outbox_segment_append(segment, &item);
     }
-    item = (struct outbox_item){OUTBOX_ACKED, 1, item.topic, bytes_of(synced, 8)};
+    item = (struct outbox_item){.kind = OUTBOX_ACKED, .sequence = 1, .topic = item.topic, .body = bytes_of(synced, 8)};
     outbox_segment_append(segment, &item);
     segment->map[second + 30] ^= 1; /* behind it stands that the disk had it */
     outbox_segment_close(segment);

@@ -7,46 +7,72 @@
 
 enum { RATIO_FREE_BYTES = 64 * 1024 }; /* below this any ratio is accepted */
 
-/* Unlocked. The batch's records under the codec, in a buffer of their own; NULL: send them as they are. */
-static struct send_buffer *pack(struct send_buffer *raw, size_t start, size_t size, enum codec codec, struct send_buffer *packed,
-                                size_t *ret_size)
+/* Unlocked. The records under the codec, in a buffer of their own. False: better sent as they are. */
+static bool pack(const struct send_buffer *raw, size_t start, size_t size, enum codec codec, struct send_buffer *packed,
+                 size_t *ret_size)
 {
     if (codec_pack(codec, bytes_of(raw->bytes + start, size), packed->bytes + start, packed->capacity - start, ret_size) != TRUC_OK)
-        return NULL;
+        return false;
     /* What unpacks to too much is refused as a bomb. */
-    if (size > RATIO_FREE_BYTES && size / BATCH_RATIO_MAX >= *ret_size)
+    return size <= RATIO_FREE_BYTES || size / BATCH_RATIO_MAX < *ret_size;
+}
+
+/* Unlocks meanwhile. The batch's records under the codec; NULL: send them as they are. */
+static struct send_buffer *pack_buffer(truc_client *client, const struct send_batch *batch, enum codec codec, size_t *ret_size)
+{
+    size_t start = batch->payload_start, size = batch->payload_size;
+    struct send_buffer *raw = batch->buffer;
+    struct send_buffer *packed = send_buffer_create(client, start + codec_bound(codec, size));
+    bool worthwhile;
+
+    if (packed == NULL)
         return NULL;
-    return packed;
+    raw->refs++;
+    (void)pthread_mutex_unlock(&client->lock);
+    worthwhile = pack(raw, start, size, codec, packed, ret_size);
+    (void)pthread_mutex_lock(&client->lock);
+    send_buffer_unref(raw);
+    if (worthwhile)
+        return packed;
+    send_buffer_unref(packed);
+    return NULL;
+}
+
+static void take_packed(struct send_batch *batch, struct send_buffer *packed, size_t size, enum codec codec)
+{
+    send_buffer_unref(batch->buffer);
+    batch->buffer = packed;
+    batch->payload_size = size;
+    batch->codec = codec;
+}
+
+void pack_batch(truc_client *client, struct send_batch *batch, enum codec codec)
+{
+    size_t size = 0;
+    struct send_buffer *packed = pack_buffer(client, batch, codec, &size);
+
+    if (packed != NULL)
+        take_packed(batch, packed, size, codec);
 }
 
 void pack_step(truc_client *client)
 {
     while (client->pack_head != NULL) {
         struct send_batch *batch = client->pack_head;
-        struct send_buffer *raw = batch->buffer, *packed, *result = NULL;
+        struct send_buffer *packed;
         enum codec codec = batch->producer->settings.codec;
-        size_t start = batch->payload_start, size = batch->payload_size, packed_size = 0;
+        size_t size = 0;
 
         client->pack_head = batch->pack_next;
         if (client->pack_head == NULL)
             client->pack_tail = NULL;
         client->packing = batch;
-        raw->refs++;
-        packed = send_buffer_create(client, start + codec_bound(codec, size));
-        if (packed != NULL) {
-            (void)pthread_mutex_unlock(&client->lock);
-            result = pack(raw, start, size, codec, packed, &packed_size);
-            (void)pthread_mutex_lock(&client->lock);
-        }
-        send_buffer_unref(raw);
+        packed = pack_buffer(client, batch, codec, &size); /* afterwards the batch may be gone */
         if (client->packing == batch) {
             client->packing = NULL;
             batch->state = BATCH_CLOSED;
-            if (result != NULL) {
-                send_buffer_unref(batch->buffer);
-                batch->buffer = packed;
-                batch->payload_size = packed_size;
-                batch->codec = codec;
+            if (packed != NULL) {
+                take_packed(batch, packed, size, codec);
                 packed = NULL;
                 producer_charge(batch->producer, batch);
             }

@@ -7,6 +7,7 @@
 
 #include "clients/c/pack.h"
 #include "clients/c/sender.h"
+#include "clients/c/together.h"
 #include "truc/v1/wire.pb-c.h"
 
 enum { OPEN_RETRY_MS = 100, PAGE_ARENA_BYTES = 512 * 1024 };
@@ -31,11 +32,12 @@ static void each_lane(struct truc_producer *producer, void (*act)(struct lane *l
     }
 }
 
+static const char forgotten[] =
+    "sent before the connection was lost, and the broker has meanwhile forgotten this unnamed producer: it may be stored";
+
 static void forget(struct lane *lane)
 {
-    lane_forgotten(
-        lane, TRUC_UNKNOWN_PRODUCER,
-        "sent before the connection was lost, and the broker has meanwhile forgotten this unnamed producer: it may be stored");
+    lane_forgotten(lane, TRUC_UNKNOWN_PRODUCER, forgotten);
 }
 
 static void opened(struct truc_producer *producer)
@@ -51,6 +53,8 @@ static void opened(struct truc_producer *producer)
     }
     producer->state = PRODUCER_OPENED;
     each_lane(producer, lane_schedule);
+    if (producer->carries != NULL)
+        together_schedule(producer->carries);
     (void)pthread_cond_broadcast(&producer->client->changed);
 }
 
@@ -112,6 +116,8 @@ static void open_refused(struct truc_producer *producer, const struct client_ref
 {
     if (refusal->status == TRUC_UNKNOWN_PRODUCER && producer->known && producer->settings.name == NULL) {
         each_lane(producer, forget);
+        if (producer->carries != NULL)
+            together_forgotten(producer->carries, TRUC_UNKNOWN_PRODUCER, forgotten);
         producer->known = false;
         send_open(producer);
     } else if (truc_status_retriable(refusal->status)) {
@@ -179,6 +185,8 @@ void producer_connected(struct truc_producer *producer)
     free(producer->page_after); /* a list cut off by the loss of the connection begins anew */
     producer->page_after = NULL;
     send_open(producer);
+    if (producer->together != NULL)
+        producer_connected(producer->together->companion);
 }
 
 void producer_disconnected(struct truc_producer *producer)
@@ -188,6 +196,17 @@ void producer_disconnected(struct truc_producer *producer)
     producer->state = PRODUCER_WAITING;
     producer->open_at_ns = CLOCK_NEVER; /* until connected again */
     each_lane(producer, lane_disconnected);
+    if (producer->carries != NULL)
+        together_disconnected(producer->carries);
+    if (producer->together != NULL)
+        producer_disconnected(producer->together->companion);
+}
+
+truc_status producer_refusal(const struct truc_producer *producer)
+{
+    if (producer->closing)
+        return TRUC_CLOSED;
+    return producer->state == PRODUCER_FAILED ? producer->failure : TRUC_OK;
 }
 
 void producer_reopen(struct truc_producer *producer)
@@ -213,6 +232,10 @@ void producer_fail(struct truc_producer *producer, truc_status status, const cha
     (void)snprintf(producer->why, sizeof producer->why, "%s", why);
     request_end(&producer->client->requests, &producer->opening);
     fail_each(producer, status, producer->why);
+    if (producer->carries != NULL)
+        together_failed(producer->carries, status, producer->why);
+    if (producer->together != NULL)
+        producer_fail(producer->together->companion, status, producer->why);
     (void)pthread_cond_broadcast(&producer->room);
     (void)pthread_cond_broadcast(&producer->client->changed);
 }
@@ -308,6 +331,10 @@ void producer_step(struct truc_producer *producer, int64_t now_ns)
     step_timeouts(producer, now_ns);
     step_outbox(producer);
     step_waiting(producer, now_ns);
+    if (producer->carries != NULL)
+        together_schedule(producer->carries);
+    if (producer->together != NULL)
+        producer_step(producer->together->companion, now_ns);
 }
 
 /* --- batches ---------------------------------------------------------------------------------------------------------------- */
@@ -411,22 +438,26 @@ static void unlink_age(struct truc_producer *producer, struct send_batch *batch)
 
 void producer_delivery(const struct send_batch *batch, uint32_t index, truc_delivery *ret_delivery)
 {
+    const struct batch_place *place = &batch->place;
     bool placed = batch->status == TRUC_OK;
 
     *ret_delivery = (truc_delivery){
         .size = sizeof *ret_delivery,
         .status = batch->status,
         .topic = batch->lane->name,
-        .position = placed ? batch->position : UINT64_MAX,
-        .offset = placed ? batch->base_offset + index : UINT64_MAX,
+        .position = placed ? place->position : UINT64_MAX,
+        .offset = placed                           ? place->base_offset + index
+                  : batch->status == TRUC_CONFLICT ? place->base_offset
+                                                   : UINT64_MAX,
         .index = placed ? index : 0,
-        .duplicate = batch->duplicate,
-        .created = batch->created,
+        .duplicate = place->duplicate,
+        .created = place->created,
         .sequence = batch->first_sequence + index,
         .opaque = batch->opaques[index],
         .why = placed               ? ""
                : batch->why != NULL ? batch->why
                                     : truc_status_text(batch->status),
+        .subscriptions = place->subscriptions,
     };
 }
 

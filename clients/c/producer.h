@@ -1,7 +1,7 @@
 /* producer.h: a producer: its lanes, its memory, its session with the broker.
  *
  * Layer: libtruc. Under the client's lock unless said otherwise. producer.c: state and its changes; producer_open.c: the public
- * functions but truc_publish and truc_publish_wait, which stand in publish.c; sender.c: batches to frames and answers back. */
+ * functions but those of publish.c and together_publish.c; sender.c: batches to frames and answers back. */
 #ifndef TRUC_CLIENT_PRODUCER_H
 #define TRUC_CLIENT_PRODUCER_H
 
@@ -9,6 +9,8 @@
 #include "clients/c/lane.h"
 #include "clients/c/outbox.h"
 #include "proto/uuid7.h"
+
+struct together;
 
 enum producer_state {
     PRODUCER_WAITING, /* for a connection */
@@ -57,9 +59,11 @@ struct truc_producer {
 
     pthread_cond_t room;
     size_t queue_used;
-    unsigned callers; /* threads that wait for room */
+    unsigned callers; /* threads that wait for room, or publish together */
     struct uuid7_state uuid;
-    struct outbox *outbox; /* NULL: none */
+    struct outbox *outbox;     /* NULL: none */
+    struct together *together; /* what is published together; NULL: nothing yet */
+    struct together *carries;  /* of a companion: whose frames it carries; else NULL */
 };
 
 /* --- producer.c --------------------------------------------------------------------------------------------------------------- */
@@ -69,6 +73,9 @@ void producer_connected(struct truc_producer *producer);
 void producer_disconnected(struct truc_producer *producer);
 void producer_fail(struct truc_producer *producer, truc_status status, const char *why);
 void producer_step(struct truc_producer *producer, int64_t now_ns); /* client thread; may unlock meanwhile */
+
+/* Why nothing can be published; TRUC_OK: it can. */
+truc_status producer_refusal(const struct truc_producer *producer);
 
 /* The broker no longer knows it: opens it again. */
 void producer_reopen(struct truc_producer *producer);
@@ -89,6 +96,11 @@ void producer_batch_told(struct truc_producer *producer, struct send_batch *batc
 bool producer_report(struct truc_producer *producer, struct send_batch *batch, truc_status status, const char *why);
 void producer_linger(struct truc_producer *producer, struct send_batch *batch);
 void producer_unlinger(struct truc_producer *producer, struct send_batch *batch);
+
+/* producer_open.c: a producer beside another one, with its name and a suffix (together.h). TRUC_NO_MEMORY; TRUC_INVALID_ARGUMENT:
+ * the name is too long for that. */
+truc_status producer_create_companion(const struct truc_producer *producer, struct truc_producer **ret_companion);
+void producer_destroy_companion(struct truc_producer *companion);
 
 /* Fills the delivery of one record of a batch. */
 void producer_delivery(const struct send_batch *batch, uint32_t index, truc_delivery *ret_delivery);

@@ -8,6 +8,7 @@
 
 #include "clients/c/pack.h"
 #include "clients/c/sender.h"
+#include "clients/c/together.h"
 
 enum { BATCH_MARGIN_BYTES = 4096 };
 
@@ -61,10 +62,9 @@ static void fit_to_limits(struct truc_producer *producer)
         settings->batch_records = limits->batch_records_max;
 }
 
-static truc_status create(truc_client *client, const truc_options *options, truc_delivery_callback *on_delivery, void *context,
-                          struct truc_producer **ret_producer)
+/* With a name (NULL: none) and no other settings. */
+static truc_status create(truc_client *client, const char *name, struct truc_producer **ret_producer)
 {
-    const char *name = option_text(options, OPTION_NAME);
     struct truc_producer *producer = calloc(1, sizeof *producer);
     uint64_t seed[UUID7_SEED_WORDS];
     truc_status status = TRUC_NO_MEMORY;
@@ -76,12 +76,9 @@ static truc_status create(truc_client *client, const truc_options *options, truc
         return TRUC_NO_MEMORY;
     }
     producer->client = client;
-    producer->on_delivery = on_delivery;
-    producer->context = context;
     producer->state = PRODUCER_WAITING;
     producer->open_at_ns = CLOCK_NEVER;
     producer->wait_at_ns = CLOCK_NEVER;
-    read_settings(producer, options);
     producer->generations = producer->generation = calloc(1, sizeof *producer->generation);
     if (name != NULL)
         producer->settings.name = strdup(name);
@@ -98,6 +95,31 @@ done:
     if (status != TRUC_OK)
         destroy(producer);
     return status;
+}
+
+truc_status producer_create_companion(const struct truc_producer *producer, struct truc_producer **ret_companion)
+{
+    const struct producer_settings *settings = &producer->settings;
+    char name[PRODUCER_NAME_BYTES_MAX + 1];
+    struct truc_producer *companion;
+    truc_status status;
+
+    if (settings->name != NULL &&
+        snprintf(name, sizeof name, "%s" TOGETHER_NAME_SUFFIX, settings->name) > (int)PRODUCER_NAME_BYTES_MAX)
+        return TRUC_INVALID_ARGUMENT;
+    status = create(producer->client, settings->name != NULL ? name : NULL, &companion);
+    if (status != TRUC_OK)
+        return status;
+    companion->settings.evidence = settings->evidence;
+    *ret_companion = companion;
+    return TRUC_OK;
+}
+
+void producer_destroy_companion(struct truc_producer *companion)
+{
+    request_end(&companion->client->requests, &companion->opening);
+    lanes_free(companion);
+    destroy(companion);
 }
 
 static truc_status open_outbox(struct truc_producer *producer, const truc_options *options, char *why, size_t why_size)
@@ -168,6 +190,7 @@ static void remove_and_destroy(truc_client *client, struct truc_producer *produc
     while (producer->stepping || producer->callers > 0 || producer->generation->batch_count > 0 ||
            producer->generations != producer->generation)
         (void)clock_wait(&client->changed, &client->lock, CLOCK_NEVER);
+    together_destroy(producer->together);
     request_end(&client->requests, &producer->opening);
     lanes_free(producer);
     unlink_producer(client, producer);
@@ -185,9 +208,13 @@ truc_status truc_producer_open(truc_client *client, const truc_options *options,
 
     if (client == NULL || ret_producer == NULL || client_in_callback(client))
         return TRUC_INVALID_ARGUMENT;
-    status = create(client, options, on_delivery, context, &producer);
-    if (status == TRUC_OK)
+    status = create(client, option_text(options, OPTION_NAME), &producer);
+    if (status == TRUC_OK) {
+        producer->on_delivery = on_delivery;
+        producer->context = context;
+        read_settings(producer, options);
         status = open_outbox(producer, options, why, sizeof why);
+    }
     if (status != TRUC_OK) {
         destroy(producer);
         goto done;
@@ -290,6 +317,7 @@ truc_status truc_flush(truc_producer *producer, int timeout_ms)
 
 truc_status truc_producer_close(truc_producer *producer, int timeout_ms)
 {
+    int64_t deadline_ns = clock_deadline(timeout_ms);
     truc_client *client;
     truc_status status;
 
@@ -299,7 +327,9 @@ truc_status truc_producer_close(truc_producer *producer, int timeout_ms)
     if (client_in_callback(client))
         return TRUC_INVALID_ARGUMENT;
     (void)pthread_mutex_lock(&client->lock);
-    status = flush(producer, clock_deadline(timeout_ms));
+    status = flush(producer, deadline_ns);
+    if (!together_drain(producer->together, deadline_ns) && status == TRUC_OK)
+        status = TRUC_TIMED_OUT;
     remove_and_destroy(client, producer);
     client_unlock(client);
     return status;

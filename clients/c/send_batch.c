@@ -90,6 +90,7 @@ struct send_batch *send_batch_create(truc_client *client, size_t headroom, size_
     }
     batch->payload_start = headroom;
     batch->outbox_first = UINT64_MAX;
+    batch->place.base_offset = UINT64_MAX;
     return batch;
 }
 
@@ -307,6 +308,7 @@ truc_status send_batch_split(struct send_batch *batch, struct send_batch **ret_s
     second->lane = batch->lane;
     second->producer = batch->producer;
     second->opened_ns = batch->opened_ns;
+    second->how = batch->how;
     second->urgent = true;
     second->outbox_first = batch->outbox_first;
     second->outbox_end = batch->outbox_end;

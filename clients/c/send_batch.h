@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+#include "clients/c/batch_how.h"
 #include "clients/c/gate.h"
 #include "clients/c/request.h"
 #include "clients/c/truc.h"
@@ -36,6 +37,13 @@ struct waiter {
     struct send_batch *batch; /* where its record is, while not done */
     uint32_t index;
     truc_delivery result;
+};
+
+/* Where a batch is, as the broker answered. */
+struct batch_place {
+    uint64_t position, base_offset; /* base_offset UINT64_MAX: no longer known */
+    uint32_t subscriptions;         /* that the topic matches */
+    bool duplicate, created;
 };
 
 enum batch_state {
@@ -64,6 +72,7 @@ struct send_batch {
     struct generation *generation;
     struct request request;
     enum batch_state state;
+    struct batch_how how;
     bool urgent;    /* to be sent as soon as nothing of its lane is in flight */
     bool lingering; /* in the producer's linger list */
     bool attempted; /* sent at least once: the broker may have it */
@@ -85,9 +94,8 @@ struct send_batch {
     uint64_t outbox_first, outbox_end; /* what it occupies in the outbox (outbox.h) */
     /* the outcome */
     truc_status status;
-    bool duplicate, created;
-    uint64_t position, base_offset;
-    char *why; /* NULL: the status's own text */
+    struct batch_place place; /* CONFLICT: base_offset is the topic's next offset, or UINT64_MAX */
+    char *why;                /* NULL: the status's own text */
 };
 
 /* What may stand before the records: frame prefix, batch prefix, the largest immutable header of this lane. */

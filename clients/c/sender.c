@@ -2,6 +2,7 @@
 
 #include "clients/c/client.h"
 #include "clients/c/producer.h"
+#include "clients/c/together.h"
 #include "truc/v1/wire.pb-c.h"
 
 #define RETRY_SOON_NS INT64_C(1000000)
@@ -67,7 +68,12 @@ static truc_status publish_answered(struct request *request, const struct frame 
     request_end(&client->requests, request);
     client->credit_used -= batch->frame_size;
     client_saw(client, answer->position, batch->record_count - 1);
-    lane_acked(batch->lane, batch, answer->position, answer->base_offset, answer->duplicate, answer->topic_created);
+    lane_acked(batch->lane, batch,
+               &(struct batch_place){.position = answer->position,
+                                     .base_offset = answer->base_offset,
+                                     .subscriptions = answer->subscriptions,
+                                     .duplicate = answer->duplicate,
+                                     .created = answer->topic_created});
     return TRUC_OK;
 }
 
@@ -80,23 +86,33 @@ static enum send_outcome later(struct lane *lane, int64_t now_ns)
     return SEND_LATER;
 }
 
-static enum send_outcome send_one(truc_client *client, struct lane *lane, struct send_batch *batch)
+truc_status sender_freeze(const struct lane *lane, struct send_batch *batch)
 {
-    struct truc_producer *producer = lane->producer;
+    const struct truc_producer *producer = lane->producer;
+    const struct client_settings *settings = &producer->client->settings;
     struct batch_header_fields fields = {
         .topic = bytes_of(lane->name, lane->name_size),
-        .source = bytes_of_text(client->settings.agency),
-        .system = bytes_of_text(client->settings.system),
+        .source = bytes_of_text(settings->agency),
+        .system = bytes_of_text(settings->system),
         .evidence = producer->settings.evidence,
         .producer_id = producer->producer_id,
         .epoch = producer->epoch,
         .first_sequence = lane->next_sequence,
         .record_count = batch->record_count,
+        .deliver_at_ns = batch->how.deliver_at_ns,
+        .conditional = batch->how.conditional,
+        .expected_offset = batch->how.expected_offset,
     };
+
+    return send_batch_freeze(batch, &fields);
+}
+
+static enum send_outcome send_one(truc_client *client, struct lane *lane, struct send_batch *batch)
+{
 
     if (batch->buffer->out.queued) /* the last sending of these bytes is not quite over, though answered */
         return later(lane, clock_now_ns());
-    if (send_batch_freeze(batch, &fields) != TRUC_OK)
+    if (sender_freeze(lane, batch) != TRUC_OK)
         return later(lane, clock_now_ns());
     if (client->credit_used > 0 && client->credit_used + batch->frame_size > client->limits.publish_credit_bytes)
         return SEND_NO_CREDIT;
@@ -119,7 +135,9 @@ static enum send_outcome send_one(truc_client *client, struct lane *lane, struct
 
 void sender_pump(truc_client *client)
 {
-    while (client->state == CLIENT_UP && client->link.state == LINK_OPEN && client->ready_head != NULL) {
+    if (client->state != CLIENT_UP || client->link.state != LINK_OPEN || !together_pump(client))
+        return;
+    while (client->ready_head != NULL) {
         struct lane *lane = client->ready_head;
         struct send_batch *batch = lane->unsent;
         enum send_outcome outcome = SEND_LATER;

@@ -6,6 +6,9 @@
 
 #include "clients/c/lane.h"
 
+/* Writes the head of a batch for the lane's next sequence, unless it is there. TRUC_INTERNAL: no random bytes, try again. */
+truc_status sender_freeze(const struct lane *lane, struct send_batch *batch);
+
 /* Queues on the link what may be sent now; client_unlock then sends it. */
 void sender_pump(truc_client *client);
 

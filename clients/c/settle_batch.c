@@ -49,13 +49,18 @@ bool settle_batch_add(struct settle_batch *batch, const struct settlement *item)
     return true;
 }
 
+/* Those of one key are settled in the order of their numbers; what is given back lies behind what was settled. */
+static int rank(const struct settlement *item)
+{
+    return item->outcome == TRUC_OUTCOME_EXTEND ? 0 : item->outcome == SETTLE_RETURN ? 2 : 1;
+}
+
 static int compare(const void *left, const void *right)
 {
     const struct settlement *a = left, *b = right;
-    bool a_ends = a->outcome != TRUC_OUTCOME_EXTEND, b_ends = b->outcome != TRUC_OUTCOME_EXTEND;
 
-    if (a_ends != b_ends)
-        return a_ends ? 1 : -1;
+    if (rank(a) != rank(b))
+        return rank(a) < rank(b) ? -1 : 1;
     if (a->first != b->first)
         return a->first < b->first ? -1 : 1;
     return a->order < b->order ? -1 : 1; /* no two have the same */
@@ -96,6 +101,7 @@ truc_status settle_batch_encode(const struct settle_batch *batch, uint64_t subsc
         pointers[i] = &rows[i];
     }
     settle.subscribe_id = subscribe_id;
+    settle.expired = batch->expired;
     settle.n_settlements = batch->count;
     settle.settlements = pointers;
     status = send(context, &settle.base);
@@ -199,13 +205,31 @@ static bool is_stale(const struct settle_batch *batch, uint64_t lease)
     return low > 0 && lease - batch->stale[low - 1].lease < batch->stale[low - 1].count;
 }
 
+/* How many leases of a run the application settled: what was given back may have been free already. */
+static uint64_t settled_of(const struct settle_batch *batch, struct stale_run run)
+{
+    uint64_t settled = 0;
+
+    while (run.count > 0) {
+        const struct settlement *item = item_of(batch, run.lease); /* there is one: was_settled */
+        uint64_t here = item->count - (run.lease - item->lease);
+
+        if (here > run.count)
+            here = run.count;
+        settled += item->outcome == SETTLE_RETURN ? 0 : here;
+        run.lease += here;
+        run.count -= (uint32_t)here;
+    }
+    return settled;
+}
+
 uint64_t settle_batch_failures(const struct settle_batch *batch)
 {
     uint64_t failures = 0;
 
     if (batch->status == TRUC_OK) {
         for (size_t i = 0; i < batch->stale_count; i++)
-            failures += batch->stale[i].count;
+            failures += settled_of(batch, batch->stale[i]);
     } else {
         for (size_t i = 0; i < batch->count; i++)
             failures += batch->items[i].outcome == SETTLE_RETURN ? 0 : batch->items[i].count;
@@ -220,7 +244,8 @@ size_t settle_batch_tell(const struct settle_batch *batch, size_t *item, uint32_
     while (count < most && *item < batch->count) {
         const struct settlement *at = &batch->items[*item];
 
-        if (*place == at->count || at->outcome == SETTLE_RETURN) { /* nobody was given what was returned */
+        /* Nobody was given what was returned, or, ordered, what lies before the first record. */
+        if (*place == at->count || at->outcome == SETTLE_RETURN || at->first == 0) {
             ++*item;
             *place = 0;
             continue;

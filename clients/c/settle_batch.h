@@ -12,7 +12,8 @@ enum { SETTLEMENTS_MAX = 1000 }; /* of a frame */
 enum { SETTLE_RETURN = 5 };      /* an outcome beside those of truc_outcome: given back unused, by the library itself */
 
 struct settlement {
-    uint64_t first, lease; /* the worker's number and the broker's lease (ordered: the position) of the first record */
+    /* The worker's number (of what is returned: the lease again) and the broker's lease (ordered: the position) of the first. */
+    uint64_t first, lease;
     uint32_t count, delay_ms;
     uint32_t order; /* in which they came */
     uint8_t outcome;
@@ -33,6 +34,7 @@ struct settle_batch {
     uint64_t serial;    /* of the worker's batches: a flush waits by it */
     truc_status status; /* of all but the stale ones */
     uint32_t records;   /* that credit is given back for */
+    uint64_t expired;   /* ordered: records passed over since the batch before */
     size_t count, stale_count;
     struct stale_run *stale; /* owned; sorted by lease */
     struct settlement items[SETTLEMENTS_MAX];
@@ -44,7 +46,7 @@ void settle_batch_destroy(struct settle_batch *batch);                          
 /* Adds an item (order is set here), merged with the last one where they adjoin. False: it is full. */
 bool settle_batch_add(struct settle_batch *batch, const struct settlement *item);
 
-/* Sorts, extensions before what ends a lease, and merges. */
+/* Sorts, extensions before what ends a lease and that before what is given back, and merges. */
 void settle_batch_pack(struct settle_batch *batch);
 
 /* The SETTLE frame's header is made by `send` from it; TRUC_NO_MEMORY, or what send returns. */

@@ -125,6 +125,7 @@ static truc_status take_turn(struct truc_worker *worker, const struct frame *fra
         return TRUC_PROTOCOL;
     }
     worker->turn = true;
+    worker->expired = 0;
     worker->next_position = ok->from_position;
     worker->consumed_position = ok->from_position;
     worker->settling.sent_position = ok->from_position;
@@ -132,7 +133,9 @@ static truc_status take_turn(struct truc_worker *worker, const struct frame *fra
     return TRUC_OK;
 }
 
-static truc_status add_parcel(struct truc_worker *worker, uint64_t next_position, struct bytes payload, struct inbound **inbound)
+/* Takes the delivery. */
+static truc_status add_parcel(struct truc_worker *worker, uint64_t next_position, struct delivery *delivery, struct bytes payload,
+                              struct inbound **inbound)
 {
     struct parcel *parcel = calloc(1, sizeof *parcel);
 
@@ -140,6 +143,7 @@ static truc_status add_parcel(struct truc_worker *worker, uint64_t next_position
         return TRUC_NO_MEMORY;
     parcel->from_position = worker->next_position;
     parcel->next_position = next_position;
+    parcel->notes = delivery;
     if (intake_add(&worker->intake, parcel, payload, inbound) != TRUC_OK) {
         free(parcel);
         return TRUC_NO_MEMORY;
@@ -159,28 +163,40 @@ static void pass(struct truc_worker *worker, uint64_t next_position)
     worker_pump(worker);
 }
 
+/* Whether READ_DATA may say this now. */
+static bool may_come(const struct truc_worker *worker, const Truc__V1__ReadData *header, size_t payload_size)
+{
+    return worker->turn && header->next_position >= worker->next_position &&
+           (header->next_position > worker->next_position || payload_size == 0) &&
+           worker->intake.queued_bytes <= 4 * (worker->credit + FRAME_BYTES_MAX);
+}
+
 static truc_status take_data(struct truc_worker *worker, const struct frame *frame, struct inbound **inbound, const char **ret_why)
 {
-    uint8_t memory[1024];
-    struct arena arena = {memory, memory + sizeof memory};
-    const Truc__V1__ReadData *header = frame_header_decode(&arena, &truc__v1__read_data__descriptor, frame->header, ret_why);
+    const Truc__V1__ReadData *header = NULL;
+    struct delivery *delivery = NULL;
+    truc_status status = delivery_read(frame, &delivery, &header, ret_why);
 
-    if (header == NULL)
-        return TRUC_PROTOCOL;
-    if (!worker->turn || header->next_position < worker->next_position ||
-        (header->next_position == worker->next_position && frame->payload.size > 0) ||
-        worker->intake.queued_bytes > 4 * (worker->credit + FRAME_BYTES_MAX)) {
+    if (status != TRUC_OK)
+        return status;
+    if (!may_come(worker, header, frame->payload.size)) {
         *ret_why = "data of a subscription that was not asked for, or more of it than was granted";
-        return TRUC_PROTOCOL;
+        status = TRUC_PROTOCOL;
+        goto done;
     }
     if (header->durable_position > worker->client->durable_position)
         worker->client->durable_position = header->durable_position;
     *ret_why = "no memory for received data";
-    if (frame->payload.size > 0)
-        return add_parcel(worker, header->next_position, frame->payload, inbound);
-    if (header->next_position > worker->next_position)
+    if (frame->payload.size > 0) {
+        status = add_parcel(worker, header->next_position, delivery, frame->payload, inbound);
+        if (status == TRUC_OK)
+            delivery = NULL;
+    } else if (header->next_position > worker->next_position) {
         pass(worker, header->next_position);
-    return TRUC_OK;
+    }
+done:
+    free(delivery);
+    return status;
 }
 
 static truc_status take_end(struct truc_worker *worker, const struct frame *frame, const char **ret_why)
@@ -242,6 +258,7 @@ static void ask(struct truc_worker *worker)
 
     subscribe.name = worker->name;
     subscribe.credit = worker->credit;
+    subscribe.key_run_max = worker->key_run;
     worker->granted = worker->credit;
     worker->owed = 0;
     worker->last_lease = 0;

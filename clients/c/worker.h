@@ -1,8 +1,8 @@
 /* worker.h: a worker: its part of a subscription, the jobs that came, what became of them, its end.
  *
  * Layer: libtruc. Under the client's lock unless said otherwise. worker.c: the wire side; worker_consume.c: from parcels to jobs,
- * for the courier and for pulling threads; worker_settle.c: from settlements to SETTLE frames and their answers; worker_open.c: the
- * public functions.
+ * for the courier and for pulling threads; worker_hand.c: which of them are handed over now; worker_settle.c: from settlements to
+ * SETTLE frames and their answers; worker_open.c: the public functions.
  *
  *   DELIVER, READ_DATA --> intake --> prover or consumer --> message maker --> jobs --> callback or pull
  *                                                                               |
@@ -18,6 +18,8 @@
 #include "clients/c/mark.h"
 #include "clients/c/message.h"
 #include "clients/c/settle_batch.h"
+#include "clients/c/turns.h"
+#include "truc/v1/wire.pb-c.h"
 
 enum worker_state {
     WORKER_WAITING, /* for a connection, or for a time */
@@ -55,6 +57,7 @@ struct truc_worker {
     uint8_t *headers;
     struct message_filter filter; /* points to those; shared: the pattern alone, the broker has looked at the rest */
     uint64_t credit;              /* shared: records; ordered: bytes */
+    uint32_t key_run;             /* shared: records of one key that the broker may lease at once */
     truc_job_callback *on_jobs;   /* NULL: pull */
     truc_settled_callback *on_settled;
     truc_worker_end_callback *on_end;
@@ -69,10 +72,12 @@ struct truc_worker {
     uint64_t granted;       /* shared: records that may still come */
     uint64_t owed;          /* credit to be given back */
     uint64_t last_lease;    /* shared: of the broker's, on this connection */
-    uint64_t next_number;   /* the worker's own number of the next record */
+    uint64_t next_number;   /* the worker's own number of the next record that is handed over */
     uint64_t given;         /* the highest that the application got */
     struct hand hand;       /* shared */
+    struct turns turns;     /* shared, with key_run: records of a key whose turn has not come */
     struct marks marks;     /* ordered */
+    uint64_t expired;       /* ordered: records passed over since the last SETTLE */
     bool turn;              /* ordered: READ_OK has come */
     uint64_t next_position; /* ordered: behind the last parcel received */
     struct settling settling;
@@ -84,6 +89,7 @@ struct truc_worker {
     struct digest_context *digests;
     struct message_maker *maker;
     truc_job jobs[MESSAGES_AT_ONCE];
+    struct turn_record *lent;   /* whose messages those jobs may be */
     size_t entry_index;         /* in the head parcel */
     uint64_t place;             /* shared: of the next record, in the head's DELIVER */
     uint64_t consumed_position; /* ordered: what the next entry's position is held against */
@@ -92,7 +98,7 @@ struct truc_worker {
     bool interrupted; /* pulling gives nothing any more, though it has not ended */
 };
 
-/* What is kept of a DELIVER beside its payload. */
+/* What is kept of a DELIVER or READ_DATA beside its payload. */
 struct delivery;
 
 /* --- worker.c ------------------------------------------------------------------------------------------------------------------
@@ -126,9 +132,19 @@ truc_status delivery_take(struct truc_worker *worker, const struct frame *frame,
 bool delivery_entry(const struct parcel *parcel, size_t index, const uint32_t **ret_indexes, size_t *ret_count);
 size_t delivery_entry_count(const struct parcel *parcel);
 
-/* Number and attempt of its record at a place. */
-uint64_t delivery_number(const struct parcel *parcel, uint64_t place);
+/* Its leases are consecutive. */
+uint64_t delivery_first_lease(const struct parcel *parcel);
+uint64_t delivery_record_count(const struct parcel *parcel);
+
+/* The attempt of its record at a place. */
 uint32_t delivery_attempt(const struct parcel *parcel, uint64_t place);
+
+/* Says whether the job, made of the parcel, is recalled. */
+void delivery_mark_recalled(const struct parcel *parcel, truc_job *job);
+
+/* Reads the header of a READ_DATA, which lives in *ret_delivery: the notes of its parcel, or to be freed. */
+truc_status delivery_read(const struct frame *frame, struct delivery **ret_delivery, const Truc__V1__ReadData **ret_header,
+                          const char **ret_why);
 
 /* --- worker_consume.c ------------------------------------------------------------------------------------------------------------
  */
@@ -141,6 +157,22 @@ enum worked worker_consume(struct truc_worker *worker, size_t *ret_count);
 /* Courier: one step for every worker. False: there was nothing to do. */
 bool worker_deliver_one(truc_client *client);
 
+/* --- worker_hand.c -------------------------------------------------------------------------------------------------------------
+ */
+
+/* Shared: the messages made, whose records begin at the worker's place in the parcel, become jobs as far as it is their turn.
+ * TRUC_NO_MEMORY. */
+truc_status worker_hand_shared(struct truc_worker *worker, const struct parcel *parcel, size_t made, size_t *ret_count);
+
+/* Ordered: those that have not expired. Returns how many. */
+size_t worker_hand_ordered(struct truc_worker *worker, const struct parcel *parcel, size_t made);
+
+/* Records whose turn has come become jobs. TRUC_NO_MEMORY. */
+truc_status worker_hand_ready(struct truc_worker *worker, size_t *ret_count);
+
+/* The application is done with the messages of the jobs before. */
+void worker_take_back(struct truc_worker *worker);
+
 /* --- worker_settle.c -------------------------------------------------------------------------------------------------------------
  */
 
@@ -148,6 +180,9 @@ truc_status worker_settle(struct truc_worker *worker, uint64_t lease, truc_outco
 
 /* Sends what may be sent now; ordered: the acknowledged place may have moved. */
 void worker_pump(struct truc_worker *worker);
+
+/* Gives back one lease that the application never got, and its credit. TRUC_NO_MEMORY. */
+truc_status worker_return(struct truc_worker *worker, uint64_t lease);
 
 /* Gives back the leases that the application has not got; out of memory, and the rest of them ends with the subscribing. */
 void worker_return_rest(struct truc_worker *worker);

@@ -111,24 +111,6 @@ static void make_jobs(struct truc_worker *worker, struct parcel *parcel, struct 
     }
 }
 
-/* The messages made get their leases. */
-static void number_jobs(struct truc_worker *worker, const struct parcel *parcel, const struct making *making)
-{
-    for (size_t i = 0; i < making->count; i++) {
-        truc_job *job = &worker->jobs[i];
-
-        *job = (truc_job){.size = sizeof *job, .message = &worker->maker->messages[i], .attempt = 1};
-        if (worker->ordered) {
-            job->lease = worker->next_number++;
-        } else {
-            job->lease = delivery_number(parcel, worker->place);
-            job->attempt = delivery_attempt(parcel, worker->place++);
-        }
-    }
-    if (worker->ordered && making->entry_done)
-        marks_add(&worker->marks, worker->next_number - 1, making->position + 1);
-}
-
 /* The head parcel is consumed, or is not to be consumed any more. */
 static void pop_parcel(struct truc_worker *worker)
 {
@@ -156,6 +138,33 @@ static void pop_parcel(struct truc_worker *worker)
     parcel_free(worker->client, parcel);
 }
 
+/* What was made of the head parcel goes to the application, as far as it is its turn. */
+static enum worked hand_over(struct truc_worker *worker, const struct parcel *parcel, const struct making *making,
+                             size_t *ret_count)
+{
+    size_t count = 0;
+    truc_status status = TRUC_OK;
+
+    if (worker->ordered)
+        count = worker_hand_ordered(worker, parcel, making->count);
+    else
+        status = worker_hand_shared(worker, parcel, making->count, &count);
+    if (worker->ordered && making->entry_done) {
+        marks_add(&worker->marks, worker->next_number - 1, making->position + 1);
+        worker_pump(worker); /* an entry of which nobody is given anything is passed at once */
+    }
+    if (status != TRUC_OK) {
+        worker_stop(worker, status, "no memory for what is in hand");
+        return WORKED_SOMETHING;
+    }
+    if (making->parcel_done)
+        pop_parcel(worker);
+    if (count == 0)
+        return WORKED_SOMETHING;
+    *ret_count = count;
+    return WORKED_JOBS;
+}
+
 static enum worked consume_proven(struct truc_worker *worker, size_t *ret_count)
 {
     struct making making = {.status = TRUC_OK, .why = ""};
@@ -173,19 +182,24 @@ static enum worked consume_proven(struct truc_worker *worker, size_t *ret_count)
         worker_stop(worker, making.status, making.why);
         return WORKED_SOMETHING;
     }
-    number_jobs(worker, parcel, &making);
-    if (making.parcel_done)
-        pop_parcel(worker);
-    if (making.count == 0)
-        return WORKED_SOMETHING;
-    *ret_count = making.count;
-    return WORKED_JOBS;
+    return hand_over(worker, parcel, &making, ret_count);
+}
+
+/* Records whose turn came when the one before them was settled. */
+static enum worked consume_ready(struct truc_worker *worker, size_t *ret_count)
+{
+    truc_status status = worker_hand_ready(worker, ret_count);
+
+    if (status != TRUC_OK)
+        worker_stop(worker, status, "no memory for what is in hand");
+    return status == TRUC_OK ? WORKED_JOBS : WORKED_SOMETHING;
 }
 
 enum worked worker_consume(struct truc_worker *worker, size_t *ret_count)
 {
     struct parcel *head = worker->intake.head;
 
+    worker_take_back(worker);
     if (worker->ended)
         return WORKED_END;
     if (head != NULL && head->stale) {
@@ -197,6 +211,8 @@ enum worked worker_consume(struct truc_worker *worker, size_t *ret_count)
         (void)pthread_cond_broadcast(&worker->client->changed);
         return WORKED_SOMETHING;
     }
+    if (turns_first(&worker->turns) != NULL)
+        return consume_ready(worker, ret_count);
     if (head == NULL)
         return WORKED_NOTHING;
     if (head->state == PARCEL_PROVEN)

@@ -16,6 +16,8 @@ static void destroy(struct truc_worker *worker)
     free(worker->maker);
     digest_context_destroy(worker->digests);
     worker_settling_fini(worker);
+    worker_take_back(worker);
+    turns_fini(&worker->turns);
     hand_fini(&worker->hand);
     marks_fini(&worker->marks);
     free(worker->name);
@@ -98,6 +100,8 @@ static truc_status create(truc_client *client, const char *name, const Truc__V1_
     worker->ordered = info->mode == TRUC__V1__SUBSCRIPTION_MODE__SUBSCRIPTION_MODE_ORDERED;
     worker->created_ns = info->created_ns;
     worker->credit = option_number(options, worker->ordered ? OPTION_CREDIT_BYTES : OPTION_CREDIT);
+    worker->key_run = worker->ordered ? 0 : (uint32_t)option_number(options, OPTION_KEY_RUN);
+    worker->turns.seed = (uint64_t)clock_now_ns() ^ (uintptr_t)worker;
     worker->intake.verify = option_number(options, OPTION_VERIFY) != 0;
     worker->intake.unpacked_max = option_number(options, OPTION_CREDIT_BYTES);
     worker->name = strdup(name);

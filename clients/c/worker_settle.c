@@ -86,10 +86,12 @@ static truc_status settle_answered(struct request *request, const struct frame *
             return status;
         request_end(&worker->client->requests, request);
         unlink_sent(worker, batch);
-        if (truc_status_retriable(refusal.status) && worker->state == WORKER_ACTIVE)
+        if (truc_status_retriable(refusal.status) && worker->state == WORKER_ACTIVE) {
             put_back(worker, batch, clock_now_ns() + (refusal.retry_after_ms > RETRY_MS ? refusal.retry_after_ms : RETRY_MS) * MS);
-        else
+        } else {
+            turns_answered(&worker->turns, batch->serial, worker->last_lease);
             finish(worker, batch, refusal.status);
+        }
         return TRUC_OK;
     }
     if (frame->kind != FRAME_SETTLE_OK) {
@@ -101,6 +103,7 @@ static truc_status settle_answered(struct request *request, const struct frame *
         return status;
     request_end(&worker->client->requests, request);
     unlink_sent(worker, batch);
+    turns_answered(&worker->turns, batch->serial, worker->last_lease);
     finish(worker, batch, TRUC_OK);
     worker_pump(worker);
     return TRUC_OK;
@@ -125,6 +128,8 @@ static bool send_batch(struct truc_worker *worker, struct settle_batch *batch)
     truc_status status;
 
     settle_batch_pack(batch);
+    batch->expired += worker->expired;
+    worker->expired = 0;
     batch->request.answer = settle_answered;
     status = settle_batch_encode(batch, worker->request.id, send_settle, &sending);
     if (status != TRUC_OK) {
@@ -243,22 +248,38 @@ static truc_status add(struct truc_worker *worker, const struct settlement *item
     return TRUC_OK;
 }
 
+/* The lease of a key is settled: the next one of it is handed over, or those behind it are void. */
+static void pass_turn(struct truc_worker *worker, uint64_t key, uint64_t number, truc_outcome outcome)
+{
+    struct settle_batch *batch = worker->settling.open; /* the settlement is in it */
+
+    if (outcome != TRUC_OUTCOME_ACK)
+        batch->records += (uint32_t)turns_refused(&worker->turns, key, number, batch->serial);
+    else if (turns_acknowledged(&worker->turns, key, number))
+        intake_wake(&worker->intake);
+}
+
 static truc_status settle_shared(struct truc_worker *worker, uint64_t number, truc_outcome outcome, uint32_t delay_ms)
 {
-    struct hand_row *row = hand_find(&worker->hand, number);
+    const struct hand_item *held = hand_find(&worker->hand, number);
     struct settlement item = {.first = number, .count = 1, .delay_ms = delay_ms, .outcome = (uint8_t)outcome};
     truc_status status;
+    uint64_t key;
 
-    if (row == NULL)
+    if (held == NULL)
         return TRUC_LEASE_LOST;
     /* What ends a lease is bounded by the credit; extensions are by this. */
     if (outcome == TRUC_OUTCOME_EXTEND && worker->settling.ready_count >= READY_MAX)
         return TRUC_QUEUE_FULL;
-    item.lease = hand_lease(row, number);
+    item.lease = held->lease;
+    key = held->key;
     status = add(worker, &item);
-    if (status == TRUC_OK && outcome != TRUC_OUTCOME_EXTEND)
-        hand_settle(&worker->hand, row, number);
-    return status;
+    if (status != TRUC_OK || outcome == TRUC_OUTCOME_EXTEND)
+        return status;
+    hand_settle(&worker->hand, number);
+    if (key != 0)
+        pass_turn(worker, key, number, outcome);
+    return TRUC_OK;
 }
 
 static truc_status settle_ordered(struct truc_worker *worker, uint64_t number, truc_outcome outcome)
@@ -290,14 +311,42 @@ truc_status worker_settle(struct truc_worker *worker, uint64_t lease, truc_outco
     return status;
 }
 
+/* False: out of memory. */
+static bool give_back(struct truc_worker *worker, uint64_t lease, uint64_t count)
+{
+    struct settlement item = {.first = lease, .lease = lease, .count = (uint32_t)count, .outcome = SETTLE_RETURN};
+
+    return count == 0 || add(worker, &item) == TRUC_OK;
+}
+
+truc_status worker_return(struct truc_worker *worker, uint64_t lease)
+{
+    if (!give_back(worker, lease, 1))
+        return TRUC_NO_MEMORY;
+    worker->settling.open->records++;
+    return TRUC_OK;
+}
+
 void worker_return_rest(struct truc_worker *worker)
 {
-    struct settlement item = {.first = worker->given + 1, .outcome = SETTLE_RETURN};
+    const struct turn *turn = worker->turns.ready.head;
+    bool there_is_room = true;
 
-    while ((item.count = hand_run(&worker->hand, &item.first, &item.lease)) > 0) {
-        if (add(worker, &item) != TRUC_OK)
-            return;
-        item.first += item.count;
+    if (worker->ordered)
+        return;
+    for (uint64_t number = worker->given + 1; there_is_room && number < worker->next_number; number++) {
+        const struct hand_item *held = hand_find(&worker->hand, number);
+
+        there_is_room = held == NULL || give_back(worker, held->lease, 1);
+    }
+    /* What waits behind a record of its key is free with that one. */
+    for (; there_is_room && turn != NULL; turn = turn->next)
+        there_is_room = give_back(worker, turn->head->lease, 1);
+    for (const struct parcel *parcel = worker->intake.head; there_is_room && parcel != NULL; parcel = parcel->next) {
+        uint64_t from = parcel == worker->intake.head ? worker->place : 0;
+
+        if (!parcel->stale)
+            there_is_room = give_back(worker, delivery_first_lease(parcel) + from, delivery_record_count(parcel) - from);
     }
 }
 
@@ -306,6 +355,7 @@ void worker_lose_unsent(struct truc_worker *worker, truc_status status)
     struct settling *settling = &worker->settling;
 
     hand_clear(&worker->hand);
+    turns_clear(&worker->turns);
     settling->retry_at_ns = 0;
     while (settling->ready_head != NULL)
         finish(worker, take_first(&settling->ready_head, &settling->ready_tail), status);

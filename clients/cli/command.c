@@ -18,7 +18,7 @@
 
 extern char **environ;
 
-enum { VARIABLES = 8, VARIABLE_BYTES = 320, SIGNAL_EXIT = 128, READ_BYTES = 64 * 1024 };
+enum { VARIABLES = 9, VARIABLE_BYTES = 320, SIGNAL_EXIT = 128, READ_BYTES = 64 * 1024 };
 
 /* The environment with the record's variables in front, where they are found first. */
 struct surroundings {
@@ -60,11 +60,12 @@ static truc_status surround(struct surroundings *surroundings, const truc_job *j
     snprintf(surroundings->texts[5], VARIABLE_BYTES, "TRUC_TYPE=%.*s", (int)record->type.size,
              record->type.size > 0 ? record->type.data : "");
     snprintf(surroundings->texts[6], VARIABLE_BYTES, "TRUC_RECORD_SOURCE=%s/%s", message->source, message->system);
+    snprintf(surroundings->texts[7], VARIABLE_BYTES, "TRUC_RECALLED=%d", job->recalled ? 1 : 0);
     for (size_t i = 0; i < VARIABLES; i++) {
         surroundings->pointers[i] = surroundings->texts[i];
     }
     memcpy(surroundings->pointers + VARIABLES, environ, count * sizeof *environ);
-    return id_variable(surroundings->texts[7], record->id);
+    return id_variable(surroundings->texts[8], record->id);
 }
 
 /* What is connected to the command: its end as a descriptor, and our ends of the pipes to its standard streams; -1: none. */

@@ -238,6 +238,10 @@ static void print_json(struct message_printer *printer, const truc_message *mess
         out_base64(out, bytes_of(record->data, record->data_size));
         OUT_LITERAL(out, "\"");
     }
+    if (printer->recalled) {
+        OUT_LITERAL(out, ",\"recalled\":true,\"recall_position\":");
+        out_u64(out, printer->recall_position);
+    }
     OUT_LITERAL(out, "}\n");
 }
 
@@ -274,6 +278,9 @@ static void print_line(struct message_printer *printer, const truc_message *mess
     if (record->type.size > 0) {
         OUT_LITERAL(out, "  type=");
         print_plain_text(out, text_bytes(record->type));
+    }
+    if (printer->recalled) {
+        OUT_LITERAL(out, "  RECALLED");
     }
     OUT_LITERAL(out, "  ");
     scratch->size = 0;

@@ -26,6 +26,8 @@ struct message_printer {
     int64_t append_time_ns;
     char append_text[TIMESTAMP_TEXT_BYTES];
     size_t append_text_size;
+    bool recalled; /* set before a record that its sender has recalled, and by which entry */
+    uint64_t recall_position;
 };
 
 void message_printer_init(struct message_printer *printer, struct out *out, enum message_shape shape);

@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "clients/cli/cli.h"
+#include "clients/cli/pub_wait.h"
 
 struct pub_tally {
     struct cli_context *context;
@@ -16,9 +16,12 @@ struct pub_tally {
     uint64_t first_offset, last_offset, position;
     uint32_t index;
     bool created;
-    truc_status failed; /* of the first record that failed, its number (from 1) and why */
+    uint32_t subscriptions; /* that match the topic, at the last record stored */
+    truc_status failed;     /* of the first record that failed, its number (from 1) and why */
     uint64_t failed_number;
+    uint64_t failed_offset;
     char failed_why[256];
+    struct pub_wait *wait; /* is told the offsets of what is stored; NULL: nobody waits for it */
 };
 
 truc_status pub_tally_init(struct pub_tally *tally, struct cli_context *context);
@@ -31,5 +34,11 @@ void pub_tally_delivered(void *context, const truc_delivery *deliveries, size_t 
 uint64_t pub_tally_wait(struct pub_tally *tally, uint64_t seen);
 
 truc_status pub_tally_failed(struct pub_tally *tally);
+
+/* A line of JSON for one record. */
+void pub_delivery_print(struct out *out, const truc_delivery *delivery);
+
+/* Notes that a topic was created, and that no subscription matches it, after the last delivery of its records. */
+void pub_note_topic(struct cli_context *context, const truc_delivery *last);
 
 #endif

@@ -83,9 +83,28 @@ static truc_status fill_key_and_id(struct pub_record *record)
     return TRUC_OK;
 }
 
+static truc_status fill_how(struct pub_record *record)
+{
+    const struct pub_options *given = record->given;
+    if (given->together && (given->deliver_at.given || given->expect_offset.given)) {
+        return cli_error(record->context, TRUC_USAGE, "--%s cannot stand with --together",
+                         given->deliver_at.given ? "deliver-at" : "expect-offset");
+    }
+    if (given->expect_offset.given && given->lines) {
+        return cli_error(record->context, TRUC_USAGE, "--expect-offset is for one record and cannot stand with --lines");
+    }
+    if (given->deliver_at.given && given->deliver_at.ns < 0) {
+        return cli_error(record->context, TRUC_USAGE, "--deliver-at %s is before 1970", given->deliver_at.text);
+    }
+    record->how.deliver_at_ns = given->deliver_at.given ? given->deliver_at.ns : 0;
+    record->how.conditional = given->expect_offset.given;
+    record->how.expected_offset = given->expect_offset.value;
+    return TRUC_OK;
+}
+
 truc_status pub_record_fill(struct cli_context *context, const struct pub_options *given, struct pub_record *record)
 {
-    *record = (struct pub_record){.context = context, .given = given, .record = TRUC_RECORD_INIT};
+    *record = (struct pub_record){.context = context, .given = given, .record = TRUC_RECORD_INIT, .how = TRUC_PUBLISH_HOW_INIT};
     const struct {
         const char *option, *text;
         size_t bytes_max;
@@ -96,7 +115,7 @@ truc_status pub_record_fill(struct cli_context *context, const struct pub_option
         {"schema", given->schema, RECORD_TEXT_BYTES_MAX, &record->record.schema},
         {"correlation", given->correlation, RECORD_TEXT_BYTES_MAX, &record->record.correlation_id},
     };
-    truc_status status = TRUC_OK;
+    truc_status status = fill_how(record);
     for (size_t i = 0; status == TRUC_OK && i < CLI_COUNT(texts); i++) {
         if (texts[i].text != NULL) {
             status = check_text(record, texts[i].option, texts[i].text, texts[i].bytes_max, texts[i].field);
@@ -109,6 +128,7 @@ truc_status pub_record_fill(struct cli_context *context, const struct pub_option
         status = fill_headers(record);
     }
     record->record.time_ns = given->time.given ? given->time.ns : 0;
+    record->record.expires_at_ns = given->expires.given ? given->expires.ns : 0;
     return status;
 }
 

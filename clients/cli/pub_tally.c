@@ -30,7 +30,7 @@ void pub_tally_fini(struct pub_tally *tally)
     pthread_mutex_destroy(&tally->lock);
 }
 
-static void print_delivery(struct out *out, const truc_delivery *delivery)
+void pub_delivery_print(struct out *out, const truc_delivery *delivery)
 {
     out_text(out, "{\"status\":\"");
     out_text(out, truc_status_name(delivery->status));
@@ -43,12 +43,18 @@ static void print_delivery(struct out *out, const truc_delivery *delivery)
         out_u64(out, delivery->position);
         out_text(out, ",\"index\":");
         out_u64(out, delivery->index);
+    } else if (delivery->status == TRUC_CONFLICT && delivery->offset != UINT64_MAX) {
+        out_text(out, ",\"next_offset\":");
+        out_u64(out, delivery->offset);
     }
     out_text(out, ",\"sequence\":");
     out_u64(out, delivery->sequence);
     out_text(out, delivery->duplicate ? ",\"duplicate\":true" : ",\"duplicate\":false");
     out_text(out, delivery->created ? ",\"created\":true" : ",\"created\":false");
-    if (delivery->status != TRUC_OK) {
+    if (delivery->status == TRUC_OK) {
+        out_text(out, ",\"subscriptions\":");
+        out_u64(out, delivery->subscriptions);
+    } else {
         out_text(out, ",\"why\":");
         out_json_string(out, bytes_of_text(delivery->why));
     }
@@ -64,15 +70,20 @@ static void count_delivery(struct pub_tally *tally, const truc_delivery *deliver
             tally->first_offset = delivery->offset;
         }
         tally->stored++;
+        if (tally->wait != NULL) {
+            pub_wait_note(tally->wait, delivery->offset);
+        }
         tally->last_offset = delivery->offset;
         tally->position = delivery->position;
         tally->index = delivery->index;
         tally->created = tally->created || delivery->created;
+        tally->subscriptions = delivery->subscriptions;
     } else if (delivery->status == TRUC_DUPLICATE) {
         tally->duplicates++;
     } else if (tally->failed == TRUC_OK) {
         tally->failed = delivery->status;
         tally->failed_number = number;
+        tally->failed_offset = delivery->offset;
         snprintf(tally->failed_why, sizeof tally->failed_why, "%s", delivery->why != NULL ? delivery->why : "");
     }
 }
@@ -85,7 +96,7 @@ void pub_tally_delivered(void *context, const truc_delivery *deliveries, size_t 
     for (size_t i = 0; i < count; i++) {
         count_delivery(tally, &deliveries[i]);
         if (tally->context->globals.json) {
-            print_delivery(out, &deliveries[i]);
+            pub_delivery_print(out, &deliveries[i]);
         }
     }
     if (out->size >= FLUSH_BYTES) {
@@ -120,4 +131,17 @@ truc_status pub_tally_failed(struct pub_tally *tally)
     truc_status failed = tally->failed;
     pthread_mutex_unlock(&tally->lock);
     return failed;
+}
+
+void pub_note_topic(struct cli_context *context, const truc_delivery *last)
+{
+    if (last->created) {
+        cli_note(context, "created topic %s", last->topic);
+    }
+    if (last->status == TRUC_OK && last->subscriptions == 0) {
+        cli_note(context,
+                 "no subscription matches %s; the log keeps the record, `truc replay` and later subscriptions find it (--quiet: "
+                 "not said)",
+                 last->topic);
+    }
 }

@@ -182,12 +182,9 @@ const struct cli_verb verb_serve = {
     .options_size = sizeof(struct serve_options),
     .notes =
         "The subscription is a shared one of the topic that requests are published to. The command has a request's data on its "
-        "standard input and TRUC_TOPIC, TRUC_POSITION, TRUC_OFFSET, TRUC_ATTEMPT, TRUC_KEY, TRUC_TYPE, TRUC_ID and "
-        "TRUC_RECORD_SOURCE "
-        "in its environment; when it ends with 0, what it wrote to its standard output is the reply, and the request is "
-        "acknowledged "
-        "once that is on disk. Exit status 65 rejects the request: it is dead at once. Any other, and a signal, refuse it: it is "
-        "given again after its back-off, to any server.\n\n"
+        "standard input, and the same environment as with `truc work --exec`. When it ends with 0, what it wrote to its standard "
+        "output is the reply, and the request is acknowledged once that is on disk. Exit status 65 rejects the request: it is dead "
+        "at once. Any other, and a signal, refuse it: it is given again after its back-off, to any server.\n\n"
         "Requests whose deadline has passed are not served. A command that runs longer than the subscription's ack_wait is run "
         "again elsewhere. Interrupted (Ctrl-C), truc serve finishes what it has begun, for --timeout at most, and ends with 0.",
     .exits = exits,

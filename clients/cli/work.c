@@ -15,7 +15,7 @@ enum {
 };
 
 struct work_options {
-    struct cli_uint limit, credit;
+    struct cli_uint limit, credit, key_run;
     const char *exec;
     bool ack, nack, reject, raw;
 };
@@ -32,6 +32,8 @@ static const struct cli_option options[] = {
     {"reject", CLI_FLAG, offsetof(struct work_options, reject), NULL, "reject what was shown: it is dead at once", 0, 0, NULL},
     {"credit", CLI_UINT, offsetof(struct work_options, credit), "N",
      "records to hold at once; 1000 when not given, 8 with --exec, at most --limit", 1, 65536, NULL},
+    {"key-run", CLI_UINT, offsetof(struct work_options, key_run), "N",
+     "records of one key to hold at once, worked on one after the other; 64 when not given", 1, 64, NULL},
     {"raw", CLI_FLAG, offsetof(struct work_options, raw), NULL, "only the payloads' bytes, each with a newline behind it", 0, 0,
      NULL},
 };
@@ -78,6 +80,8 @@ static truc_status settle_shown(struct work *work)
 
 static truc_status show(struct work *work, const truc_job *job)
 {
+    work->printer.recalled = job->recalled;
+    work->printer.recall_position = job->recall_position;
     message_print(&work->printer, job->message);
     work->unshown[work->unshown_count++] = job->lease;
     return work->unshown_count == UNSHOWN_MAX ? settle_shown(work) : TRUC_OK;
@@ -189,7 +193,11 @@ static truc_status set_credit(struct work *work, truc_options *set)
     if (given->limit.given && given->limit.value < credit) {
         credit = given->limit.value;
     }
-    return cli_set_u64(work->context, set, "credit", credit);
+    truc_status status = cli_set_u64(work->context, set, "credit", credit);
+    if (status == TRUC_OK && given->key_run.given) {
+        status = cli_set_u64(work->context, set, "key_run", given->key_run.value);
+    }
+    return status;
 }
 
 static truc_status open_worker(struct work *work, truc_client *client, const char *name)
@@ -276,8 +284,8 @@ const struct cli_verb verb_work = {
     .notes =
         "A record is acknowledged after it was shown, or after the command ended with 0. Exit status 65 rejects it: it is dead at "
         "once. Any other, 75 among them, and a signal refuse it: it is given again after its back-off, to any worker. The command "
-        "finds TRUC_TOPIC, TRUC_POSITION, TRUC_OFFSET, TRUC_ATTEMPT, TRUC_KEY, TRUC_TYPE, TRUC_ID and TRUC_RECORD_SOURCE in its "
-        "environment; as long as it runs the lease is extended.\n\n"
+        "finds TRUC_TOPIC, TRUC_POSITION, TRUC_OFFSET, TRUC_ATTEMPT, TRUC_KEY, TRUC_TYPE, TRUC_ID, TRUC_RECORD_SOURCE and TRUC_RECALLED "
+        "(1: its sender has recalled the record) in its environment; as long as it runs the lease is extended.\n\n"
         "An ordered subscription is only acknowledged: when the command fails, truc work ends with CANCELLED, and the next one "
         "begins with the record that failed, or before it in its entry. Interrupted (Ctrl-C), truc work ends with 0, and what was "
         "not settled goes to others.",

@@ -88,8 +88,8 @@ static bool make(struct maker *maker, struct made *made)
     struct bytes directory;
     uint32_t bad = 0;
     if (batch_parse(bytes_of(made->batch, head + stored), &view, &reason) != TRUC_OK ||
-        directory_build(maker->identity->hash_secret, payload, count, RECORD_BYTES_DEFAULT, &made->directory,
-                        &made->directory_capacity, &directory, &bad, &reason) != TRUC_OK ||
+        directory_build(maker->identity->hash_secret, payload, count, RECORD_BYTES_DEFAULT, batch_record_flags(&view),
+                        &made->directory, &made->directory_capacity, &directory, &bad, &reason) != TRUC_OK ||
         batch_root(maker->digests, &view, evidence, payload, leaf.records_root) != TRUC_OK) {
         fprintf(stderr, "flip: an entry could not be made: %s\n", reason);
         return false;

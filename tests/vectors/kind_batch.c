@@ -28,7 +28,10 @@ static void encode_batch(const json_t *meaning, struct blob *ret_bytes)
                                          .producer_id = get_u64(meaning, "producer_id"),
                                          .epoch = (uint32_t)get_u64(meaning, "epoch"),
                                          .first_sequence = get_u64(meaning, "first_sequence"),
-                                         .record_count = (uint32_t)json_array_size(records)};
+                                         .record_count = (uint32_t)json_array_size(records),
+                                         .deliver_at_ns = get_i64(meaning, "deliver_at_ns"),
+                                         .conditional = json_object_get(meaning, "expected_offset") != NULL,
+                                         .expected_offset = get_u64(meaning, "expected_offset")};
     uint8_t prefix[10], seed[SALT_SEED_BYTES];
     enum codec codec;
     size_t stored_size, head = BATCH_PREFIX_BYTES + batch_header_size(&fields);
@@ -68,6 +71,9 @@ static truc_status decode_batch(struct bytes bytes, json_t **ret_meaning)
     put_u64(meaning, "producer_id", view.producer_id);
     put_number(meaning, "epoch", view.epoch);
     put_u64(meaning, "first_sequence", view.first_sequence);
+    put_i64(meaning, "deliver_at_ns", view.deliver_at_ns);
+    if (view.conditional)
+        put(meaning, "expected_offset", json_sprintf("%llu", (unsigned long long)view.expected_offset));
     put_hex(meaning, "salt_seed", bytes_of(view.seed, SALT_SEED_BYTES));
     put(meaning, "codec", json_string(codec_name(view.codec)));
     while (records_next(&payload, &record, &status))

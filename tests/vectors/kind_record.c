@@ -125,8 +125,9 @@ static void encode_directory(const json_t *meaning, struct blob *ret_bytes)
         blob_add(&payload, bytes_of(prefix, (size_t)(varint_put(prefix, record.size) - prefix)));
         blob_add(&payload, record);
     }
-    if (secret.size != HASH_SECRET_BYTES || directory_build(secret.data, blob_bytes(&payload), (uint32_t)count, RECORD_BYTES_MAX,
-                                                            &buffer, &capacity, &directory, NULL, NULL) != TRUC_OK)
+    if (secret.size != HASH_SECRET_BYTES ||
+        directory_build(secret.data, blob_bytes(&payload), (uint32_t)count, RECORD_BYTES_MAX, (uint8_t)get_u64(meaning, "flags"),
+                        &buffer, &capacity, &directory, NULL, NULL) != TRUC_OK)
         vectors_fail("a directory cannot be built");
     ret_bytes->size = 0;
     blob_add(ret_bytes, directory);
