@@ -1,4 +1,4 @@
-/* bench.c: `truc bench pub|read|e2e`: one load on one broker. The loads themselves are in bench/load. */
+/* bench.c: `truc bench pub|read|e2e|request`: one load on one broker. The loads themselves are in bench/load. */
 #include "bench/load/environment.h"
 #include "bench/load/load.h"
 #include "clients/cli/bench/report.h"
@@ -22,7 +22,7 @@ static const char *const evidences[] = {"topic", "record", "batch", NULL};
 static const char *const formats[] = {"table", "csv", "json", NULL};
 static const char *const yes_no[] = {"yes", "no", NULL};
 
-/* One table for the three verbs; what does not suit a verb is refused by check_verb. */
+/* One table for all of them; what does not suit a verb is refused by check_verb. */
 #define AT(field) offsetof(struct bench_options, field)
 static const struct cli_option options_of_bench[] = {
     {.name = "seconds", .type = CLI_DURATION, .offset = AT(seconds), .value = "TIME", .help = "how long is measured (10s)"},
@@ -43,7 +43,7 @@ static const struct cli_option options_of_bench[] = {
      .value = "N",
      .minimum = 1,
      .maximum = LOAD_WAITING_MAX,
-     .help = "pub, e2e: closed loop, so many publishers, each waiting for each record"},
+     .help = "pub, e2e: closed loop, so many publishers, each waiting for each record; request: so many requests at once (1)"},
     {.name = "rate",
      .type = CLI_NUMBER,
      .offset = AT(rate),
@@ -148,16 +148,20 @@ static const struct cli_option options_of_bench[] = {
 static const truc_status exits[] = {TRUC_UNREACHABLE, TRUC_TIMED_OUT, TRUC_BAD_TOPIC, TRUC_EVIDENCE_MISMATCH,
                                     TRUC_NOT_FOUND,   TRUC_DISK_FULL, TRUC_IO};
 
-enum bench_verb { BENCH_PUB, BENCH_READ, BENCH_E2E };
+enum bench_verb { BENCH_PUB, BENCH_READ, BENCH_E2E, BENCH_REQUEST };
 
 static truc_status check_verb(struct cli_context *context, enum bench_verb verb, const struct bench_options *options)
 {
     if (verb == BENCH_READ && (options->waiting.given || options->rate.given))
         return cli_error(context, TRUC_USAGE,
                          "--waiting and --rate are for `bench pub` and `bench e2e`: a reader reads as fast as it can");
+    if (verb == BENCH_REQUEST &&
+        (options->rate.given || options->topics.given || options->keys.given || options->connections.given))
+        return cli_error(context, TRUC_USAGE,
+                         "--rate, --topics, --keys and --connections are not for `bench request`: see --waiting");
     if (verb != BENCH_READ && options->fill.given)
         return cli_error(context, TRUC_USAGE, "--fill is for `bench read`");
-    if (verb == BENCH_PUB && options->verify)
+    if ((verb == BENCH_PUB || verb == BENCH_REQUEST) && options->verify)
         return cli_error(context, TRUC_USAGE, "--verify is for `bench read` and `bench e2e`");
     if (options->waiting.given && options->rate.given)
         return cli_error(context, TRUC_USAGE, "--waiting (closed loop) and --rate (open loop) exclude each other");
@@ -222,7 +226,8 @@ static truc_status run(struct cli_context *context, const struct bench_options *
         return status;
     status = verb == BENCH_PUB    ? load_publish(&spec, &result)
              : verb == BENCH_READ ? load_read(&spec, &result)
-                                  : load_e2e(&spec, &result);
+             : verb == BENCH_E2E  ? load_e2e(&spec, &result)
+                                  : load_request(&spec, &result);
     if (status != TRUC_OK)
         return cli_error(context, status, "%s", result.why[0] ? result.why : truc_status_text(status));
     if (result.failures)
@@ -234,7 +239,7 @@ static truc_status run(struct cli_context *context, const struct bench_options *
             return cli_error(context, status, "%s", why);
     }
     const char *format = options->format ? options->format : context->globals.json ? "json" : "table";
-    bench_report(&context->out, format, (const char *[]){"pub", "read", "e2e"}[verb], &spec, &result,
+    bench_report(&context->out, format, (const char *[]){"pub", "read", "e2e", "request"}[verb], &spec, &result,
                  options->no_environment ? NULL : &environment);
     return TRUC_OK;
 }
@@ -260,6 +265,13 @@ static truc_status run_e2e(struct cli_context *context, const void *options, cha
     return run(context, options, BENCH_E2E);
 }
 
+static truc_status run_request(struct cli_context *context, const void *options, char *const *operands, size_t operand_count)
+{
+    (void)operands;
+    (void)operand_count;
+    return run(context, options, BENCH_REQUEST);
+}
+
 #define BENCH_VERB(of_name, of_summary, of_example, of_notes, of_run)                                                              \
     {                                                                                                                              \
         .name = of_name, .summary = of_summary, .example = of_example, .operands = "", .options = options_of_bench,                \
@@ -282,3 +294,11 @@ const struct cli_verb verb_bench_read =
 const struct cli_verb verb_bench_e2e =
     BENCH_VERB("bench e2e", "measures from publishing to a following reader's callback", "truc bench e2e --rate 20000 --seconds 10",
                "Latency counts from when a record was due (with --waiting: sent) until the reader's callback has it.", run_e2e);
+
+const struct cli_verb verb_bench_request = BENCH_VERB(
+    "bench request", "measures from a request to its reply",
+    "truc bench request                     # one at a time\n"
+    "truc bench request --waiting 1000      # so many under way",
+    "Requests and replies go through the log; the server is in this process, on a connection of its own, and replies with what it "
+    "gets. Latency counts from sending a request until the requester's callback has the reply.",
+    run_request);
