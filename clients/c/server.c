@@ -29,18 +29,32 @@ static void settle(struct truc_server *server, uint64_t lease, truc_outcome outc
         (void)truc_nack(server->worker, lease, 0);
 }
 
+/* What the delivery of a reply brings back: the request's lease, and whether its key keeps others waiting. */
+static void *reply_opaque(const struct served *served)
+{
+    return (void *)(uintptr_t)(served->job.lease << 1 | (served->message->record.key.size > 0));
+}
+
 /* Courier: the reply is on disk, or is not. */
 static void on_delivery(void *context, const truc_delivery *deliveries, size_t count)
 {
     struct truc_server *server = context;
+    bool alone;
 
     (void)pthread_mutex_lock(&server->lock);
+    server->replying -= count;
+    /* Who asks one thing at a time has the reply now and asks again: an acknowledgement sent now would have the next request wait
+     * for its flush. It goes along with the next reply. */
+    alone = count == 1 && server->replying == 0 && server->serving == 0 && !server->closing;
     for (size_t i = 0; i < count; i++) {
         bool stored = deliveries[i].status == TRUC_OK || deliveries[i].status == TRUC_DUPLICATE;
+        uint64_t lease = (uintptr_t)deliveries[i].opaque >> 1;
 
-        settle(server, (uintptr_t)deliveries[i].opaque, stored ? TRUC_OUTCOME_ACK : TRUC_OUTCOME_NACK);
+        if (stored && alone && ((uintptr_t)deliveries[i].opaque & 1) == 0 && server->worker != NULL)
+            (void)worker_ack_idly(server->worker, lease);
+        else
+            settle(server, lease, stored ? TRUC_OUTCOME_ACK : TRUC_OUTCOME_NACK);
     }
-    server->replying -= count;
     if (server->closing)
         (void)pthread_cond_broadcast(&server->changed);
     (void)pthread_mutex_unlock(&server->lock);
@@ -67,10 +81,12 @@ static bool publish(struct truc_server *server, const struct served *served, con
     (void)pthread_mutex_lock(&server->lock);
     published = server->worker != NULL; /* else the request was given back, and somebody else's reply counts */
     server->replying += published;
+    if (published)
+        worker_hurry(server->worker);
     (void)pthread_mutex_unlock(&server->lock);
     if (!published)
         return false;
-    published = truc_publish(server->producer, topic, reply, (void *)(uintptr_t)served->job.lease) == TRUC_OK;
+    published = truc_publish(server->producer, topic, reply, reply_opaque(served)) == TRUC_OK;
     if (!published) {
         (void)pthread_mutex_lock(&server->lock);
         server->replying--;

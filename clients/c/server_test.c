@@ -171,6 +171,32 @@ static void server_threads_serve_at_once(void **state)
     account_destroy(account);
 }
 
+/* A lone request's acknowledgement waits for the next reply's company, but not for long. */
+static void server_acknowledges_the_last_request_by_itself(void **state)
+{
+    struct fake_broker *broker = fake_broker_start();
+    truc_client *client = kit_client(broker->url, NULL);
+    truc_record record = TRUC_RECORD_INIT;
+    truc_requester *requester;
+
+    (void)state;
+    work_subscribe(client, "work", "shared");
+    (void)serve_open(client, "2", serve_echo, NULL);
+    requester = request_open(client, "1");
+    for (size_t i = 1; i <= 20; i++) {
+        truc_message *reply = NULL;
+
+        record.key = (truc_text){"k", i % 4 == 0}; /* one with a key keeps others of it waiting, and does not */
+        assert_int_equal(truc_request_wait(requester, "test.lookup", &record, WAIT_MS, &reply, NULL), TRUC_OK);
+        truc_message_free(reply);
+        while (i % 5 == 0 && work_in_state(broker, FAKE_DONE) < i)
+            (void)sched_yield();
+    }
+    truc_client_close(client);
+    assert_int_equal(work_in_state(broker, FAKE_DONE), 20);
+    fake_broker_stop(broker);
+}
+
 /* --- closing ----------------------------------------------------------------------------------------------------------------- */
 
 /* Requests that end when the closing has come so far. */
@@ -300,6 +326,7 @@ int main(void)
         cmocka_unit_test(server_serves_only_requests_in_time),
         cmocka_unit_test(server_bad_reply_refuses_the_request),
         cmocka_unit_test(server_threads_serve_at_once),
+        cmocka_unit_test(server_acknowledges_the_last_request_by_itself),
         cmocka_unit_test(server_close_finishes_what_is_served_and_gives_back_the_rest),
         cmocka_unit_test(server_close_out_of_time_gives_back_what_is_served),
         cmocka_unit_test(server_needs_a_shared_subscription),

@@ -44,6 +44,7 @@ struct settling {
     uint64_t telling;       /* serial of the batch that the courier tells now; 0: none */
     uint64_t failures;      /* records since the last flush */
     int64_t retry_at_ns;    /* nothing is sent before; 0: at once */
+    int64_t idle_until_ns;  /* what gathers waits for company until then; 0: it does not */
     uint64_t sent_position; /* ordered: acknowledged on the wire below it */
 };
 
@@ -189,6 +190,12 @@ void worker_return_rest(struct truc_worker *worker);
 
 /* Sends everything, whatever waits for an answer. */
 void worker_pump_all(struct truc_worker *worker);
+
+/* Unlocked. As truc_ack, but it may wait a moment for worker_hurry, so that it shares the broker's flush with what is sent then. */
+truc_status worker_ack_idly(struct truc_worker *worker, uint64_t lease);
+
+/* Unlocked. What waits is queued now; it leaves with the next thing that is sent on the connection, which must follow at once. */
+void worker_hurry(struct truc_worker *worker);
 
 /* Every settlement under way has this status now; all leases are gone. Or only those that were not sent. */
 void worker_lose(struct truc_worker *worker, truc_status status);
