@@ -57,8 +57,8 @@ truc_status load_read(const struct load_spec *spec, struct load_result *ret_resu
  * callback has it. */
 truc_status load_e2e(const struct load_spec *spec, struct load_result *ret_result);
 
-/* Requests, spec->waiting of them (1 when 0) under way at any time, to a server of their own that replies with what it gets. Latency
- * from sending a request until the callback has its reply. */
+/* Requests, spec->waiting of them (1 when 0) under way at any time, to a server of its own that replies with what it gets. Latency
+ * counts from sending a request until the callback has its reply. */
 truc_status load_request(const struct load_spec *spec, struct load_result *ret_result);
 
 #endif
