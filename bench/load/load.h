@@ -66,5 +66,8 @@ truc_status load_e2e(const struct load_spec *spec, struct load_result *ret_resul
 /* Workers of new subscriptions from the first record on, which acknowledge at once; until all is done or the time is over. A
  * record counts when its acknowledgement is on disk; seconds run from the first job to the last such answer. */
 truc_status load_work(const struct load_spec *spec, struct load_result *ret_result);
+/* Requests, spec->waiting of them (1 when 0) under way at any time, to a server of its own that replies with what it gets. Latency
+ * counts from sending a request until the callback has its reply. */
+truc_status load_request(const struct load_spec *spec, struct load_result *ret_result);
 
 #endif

@@ -1,4 +1,4 @@
-/* client.h: the client, which owns everything else: connection, session, producers, readers, workers, threads.
+/* client.h: the client, which owns everything else: connection, session, producers, readers, workers, requesters, servers, threads.
  *
  * Layer: libtruc. One lock guards the state of a client and of all that was opened under it; it is never held during a callback,
  * a file's I/O, compression or the checking of digests. Lifecycle: client_life.c opens and closes; client.c is the state that
@@ -89,6 +89,8 @@ struct truc_client {
 
     struct truc_reader *readers;
     struct truc_worker *workers;
+    struct truc_requester *requesters;
+    struct truc_server *servers;
     struct courier courier;
     struct prover prover;
 };

@@ -7,7 +7,9 @@
 
 #include "clients/c/producer.h"
 #include "clients/c/reading.h"
+#include "clients/c/requester.h"
 #include "clients/c/sender.h"
+#include "clients/c/server.h"
 #include "clients/c/worker.h"
 #include "proto/topic.h"
 #include "truc/v1/wire.pb-c.h"
@@ -256,19 +258,27 @@ truc_status truc_client_open(const truc_options *options, truc_client **ret_clie
 
 void truc_client_close(truc_client *client)
 {
-    if (client == NULL || client_in_callback(client))
+    if (client == NULL || client_in_callback(client) || server_in_thread(client))
         return;
     for (;;) {
         struct truc_reader *reader;
         struct truc_producer *producer;
         struct truc_worker *worker;
+        struct truc_requester *requester;
+        struct truc_server *server;
 
         (void)pthread_mutex_lock(&client->lock);
         reader = client->readers;
         producer = client->producers;
         worker = client->workers;
+        requester = client->requesters;
+        server = client->servers;
         (void)pthread_mutex_unlock(&client->lock);
-        if (reader != NULL)
+        if (server != NULL) /* these two stand on some of the others */
+            (void)truc_server_close(server, 0);
+        else if (requester != NULL)
+            truc_requester_close(requester);
+        else if (reader != NULL)
             truc_reader_close(reader);
         else if (producer != NULL)
             (void)truc_producer_close(producer, 0);

@@ -176,6 +176,46 @@ static void look(truc_client *client)
     assert_true(status == TRUC_NOT_FOUND || (status != TRUC_OK && acceptable(status)));
 }
 
+static truc_status serve(void *context, const truc_job *request, truc_record *reply)
+{
+    (void)context;
+    reply->data = request->message->record.data;
+    reply->data_size = request->message->record.data_size;
+    return TRUC_OK;
+}
+
+/* Asks itself; what lack of memory keeps from being served in time is told as that. */
+static void ask(truc_client *client, const truc_options *set)
+{
+    truc_record record = TRUC_RECORD_INIT;
+    truc_requester *requester = NULL;
+    truc_server *server = NULL;
+    truc_message *reply = NULL;
+    truc_status status = truc_subscription_create(client, "lookup", set, NULL);
+
+    assert_true(acceptable(status));
+    if (status == TRUC_OK) {
+        status = truc_server_open(client, "lookup", NULL, serve, NULL, &server, NULL);
+        assert_true(acceptable(status));
+    }
+    if (status == TRUC_OK) {
+        status = truc_requester_open(client, NULL, &requester, NULL);
+        assert_true(acceptable(status));
+    }
+    for (int i = 0; i < 3 && status == TRUC_OK; i++) {
+        record.data = "question";
+        record.data_size = 8;
+        status = truc_request_wait(requester, "lookup.a", &record, 1000, &reply, NULL);
+        assert_true(acceptable(status) || status == TRUC_TIMED_OUT);
+        if (status != TRUC_OK)
+            continue;
+        assert_int_equal(reply->record.data_size, 8);
+        truc_message_free(reply);
+    }
+    truc_requester_close(requester);
+    (void)truc_server_close(server, WAIT_MS);
+}
+
 /* A whole session whose allocation number `fail_at` fails; returns how many there were until then. */
 static long session(long fail_at)
 {
@@ -183,6 +223,7 @@ static long session(long fail_at)
                                         "batch_records", "10", NULL);
     truc_options *shared = kit_options("pattern", "memory.>", "start", "start", "credit", "40", NULL);
     truc_options *ordered = kit_options("pattern", "memory.>", "start", "start", "mode", "ordered", NULL);
+    truc_options *lookup = kit_options("pattern", "lookup.>", NULL);
     struct tally tally = {0};
     truc_client *client = NULL;
     truc_producer *producer = NULL;
@@ -207,12 +248,14 @@ static long session(long fail_at)
         work_through(client, "shared", shared);
         work_through(client, "ordered", ordered);
         look(client);
+        ask(client, lookup);
         truc_client_close(client);
     }
     fail_at -= atomic_exchange(&countdown, -1);
     truc_options_destroy(options);
     truc_options_destroy(shared);
     truc_options_destroy(ordered);
+    truc_options_destroy(lookup);
     return fail_at;
 }
 

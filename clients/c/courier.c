@@ -3,6 +3,7 @@
 #include "clients/c/client.h"
 #include "clients/c/producer.h"
 #include "clients/c/reading.h"
+#include "clients/c/requester.h"
 #include "clients/c/worker.h"
 
 enum { DELIVERIES_AT_ONCE = 128 };
@@ -93,11 +94,13 @@ static void *run(void *argument)
             busy = true;
         if (worker_deliver_one(client))
             busy = true;
+        if (requester_tell_one(client))
+            busy = true;
         if (busy)
             continue;
         if (courier->stopping)
             break;
-        (void)clock_wait(&courier->work, &client->lock, CLOCK_NEVER);
+        (void)clock_wait(&courier->work, &client->lock, requester_next_ns(client));
     }
     (void)pthread_mutex_unlock(&client->lock);
     return NULL;

@@ -1,5 +1,4 @@
-/* options.h: the options of clients, producers, readers, subscriptions and workers: one table is parser, ranges, defaults and
- * manual.
+/* options.h: the options of everything that is opened with options: one table is parser, ranges, defaults and manual.
  *
  * Layer: libtruc. A truc_options belongs to one thread at a time; the objects opened with it copy what they need. */
 #ifndef TRUC_CLIENT_OPTIONS_H
@@ -48,6 +47,7 @@ enum option_id {
     OPTION_BACKOFF_MS,
     OPTION_CREDIT,
     OPTION_KEY_RUN,
+    OPTION_THREADS,
     OPTION_COUNT
 };
 

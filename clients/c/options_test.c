@@ -50,7 +50,7 @@ static void option_wrong_values_are_named(void **state)
         {"name", ""},
         {"queue_bytes", "1"},
         {"no_such", "1"},
-        {"in_flight", "17"},
+        {"in_flight", "65537"},
         {"backoff_ms", "1,"},
         {"backoff_ms", ",1"},
         {"backoff_ms", "604800001"},

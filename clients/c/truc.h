@@ -47,7 +47,7 @@ const char *truc_version(void);
  *           from and until take: start, head, position=N, offset=N, time_ns=N
  * subscription: pattern, mode (shared | ordered), start (new; as from), key, type, source, headers (NAME=VALUE;...);
  *           shared: ack_wait_ms (30000), attempts (5; 0: without limit), in_flight_records (10000), backoff_ms (100,1000,...)
- * worker:   credit (1000 records in hand; shared), key_run (1000: records of one key in hand; shared), credit_bytes (ordered), verify
+ * worker:   credit (1000 records in hand; shared), key_run (1000 of one key; shared), credit_bytes (ordered), verify
  * requester: in_flight (1000: requests without a reply), codec, evidence
  * server:   threads (4), credit (1000), codec, evidence */
 truc_status truc_options_create(truc_options **ret_options);
@@ -408,7 +408,7 @@ typedef struct truc_requester truc_requester;
 truc_status truc_requester_open(truc_client *client, const truc_options *options, truc_requester **ret_requester, char **ret_error);
 
 /* The reply, borrowed during the call; or what kept it: TRUC_TIMED_OUT (no reply by the deadline), the publish's own error,
- * TRUC_CLOSED. Once for each request, on the client's callback thread or, for timeouts, the requester's own; never two at once. */
+ * TRUC_CLOSED. Once for each request, on the client's callback thread. */
 typedef void truc_reply_callback(void *opaque, truc_status status, const truc_message *reply, const char *why);
 
 /* Publishes a request; many may be on their way. timeout_ms: 1 or more, the deadline from now. TRUC_OK: on_reply will be called.

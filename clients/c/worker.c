@@ -294,6 +294,12 @@ void worker_step(struct truc_worker *worker, int64_t now_ns)
         else
             client_wake_at(worker->client, worker->settling.retry_at_ns);
     }
+    if (worker->settling.idle_until_ns != 0) {
+        if (worker->settling.idle_until_ns <= now_ns)
+            worker_pump(worker);
+        else
+            client_wake_at(worker->client, worker->settling.idle_until_ns);
+    }
     if (worker->state != WORKER_WAITING || worker->client->state != CLIENT_UP || worker->retry_at_ns == CLOCK_NEVER)
         return;
     if (worker->retry_at_ns <= now_ns)

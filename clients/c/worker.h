@@ -44,6 +44,7 @@ struct settling {
     uint64_t telling;       /* serial of the batch that the courier tells now; 0: none */
     uint64_t failures;      /* records since the last flush */
     int64_t retry_at_ns;    /* nothing is sent before; 0: at once */
+    int64_t idle_until_ns;  /* what gathers waits for company until then; 0: it does not */
     uint64_t sent_position; /* ordered: acknowledged on the wire below it */
 };
 
@@ -95,6 +96,7 @@ struct truc_worker {
     uint64_t consumed_position; /* ordered: what the next entry's position is held against */
     size_t pull_index, pull_count;
     bool ended, told, closing;
+    bool interrupted; /* pulling gives nothing any more, though it has not ended */
 };
 
 /* What is kept of a DELIVER or READ_DATA beside its payload. */
@@ -113,6 +115,9 @@ void worker_end(struct truc_worker *worker, truc_status status, const char *why)
 
 /* Ends by itself: gives back what was not given, sends what is settled, cancels. Its settlements may still be answered. */
 void worker_stop(struct truc_worker *worker, truc_status status, const char *why);
+
+/* Unlocked. From now on pulls return TRUC_CANCELLED at once, so that the pulling thread comes back and closes. */
+void worker_interrupt(struct truc_worker *worker);
 
 /* Gives credit back on the wire. */
 void worker_give_credit(struct truc_worker *worker);
@@ -185,6 +190,12 @@ void worker_return_rest(struct truc_worker *worker);
 
 /* Sends everything, whatever waits for an answer. */
 void worker_pump_all(struct truc_worker *worker);
+
+/* Unlocked. As truc_ack, but it may wait a moment for worker_hurry, so that it shares the broker's flush with what is sent then. */
+truc_status worker_ack_idly(struct truc_worker *worker, uint64_t lease);
+
+/* Unlocked. What waits is queued now; it leaves with the next thing that is sent on the connection, which must follow at once. */
+void worker_hurry(struct truc_worker *worker);
 
 /* Every settlement under way has this status now; all leases are gone. Or only those that were not sent. */
 void worker_lose(struct truc_worker *worker, truc_status status);

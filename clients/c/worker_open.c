@@ -238,8 +238,11 @@ static truc_status fill(struct truc_worker *worker, int64_t deadline_ns)
 
     while (worker->pull_index == worker->pull_count) {
         size_t count = 0;
-        enum worked worked = worker_consume(worker, &count);
+        enum worked worked;
 
+        if (worker->interrupted)
+            return TRUC_CANCELLED;
+        worked = worker_consume(worker, &count);
         if (worked == WORKED_END)
             return TRUC_OK;
         if (worked == WORKED_JOBS) {
@@ -278,6 +281,14 @@ truc_status truc_worker_pull(truc_worker *worker, int timeout_ms, const truc_job
     }
     client_unlock(client);
     return status;
+}
+
+void worker_interrupt(struct truc_worker *worker)
+{
+    (void)pthread_mutex_lock(&worker->client->lock);
+    worker->interrupted = true;
+    (void)pthread_cond_broadcast(&worker->client->changed);
+    (void)pthread_mutex_unlock(&worker->client->lock);
 }
 
 /* --- settle --------------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,9 @@
 #include "clients/c/worker.h"
 #include "truc/v1/wire.pb-c.h"
 
+/* How long an acknowledgement waits for company: longer than a request takes, far shorter than any lease. */
+#define IDLE_NS INT64_C(3000000)
+
 enum { SETTLES_AT_ONCE = 2, READY_MAX = 128, TOLD_AT_ONCE = 128, RETRY_MS = 10 };
 #define MS INT64_C(1000000)
 
@@ -212,8 +215,13 @@ static void pump(struct truc_worker *worker, size_t most)
 
 void worker_pump(struct truc_worker *worker)
 {
-    if (worker->settling.retry_at_ns != 0 && clock_now_ns() < worker->settling.retry_at_ns)
+    struct settling *settling = &worker->settling;
+
+    if (settling->retry_at_ns != 0 && clock_now_ns() < settling->retry_at_ns)
         return;
+    if (settling->idle_until_ns != 0 && clock_now_ns() < settling->idle_until_ns)
+        return;
+    settling->idle_until_ns = 0;
     /* Places follow each other even when one has to be sent again. */
     pump(worker, worker->ordered ? 1 : SETTLES_AT_ONCE);
 }
@@ -292,6 +300,13 @@ static truc_status settle_ordered(struct truc_worker *worker, uint64_t number, t
     return TRUC_OK;
 }
 
+static truc_status settle(struct truc_worker *worker, uint64_t lease, truc_outcome outcome, uint32_t delay_ms)
+{
+    if (lease > worker->given)
+        return TRUC_INVALID_ARGUMENT;
+    return worker->ordered ? settle_ordered(worker, lease, outcome) : settle_shared(worker, lease, outcome, delay_ms);
+}
+
 truc_status worker_settle(struct truc_worker *worker, uint64_t lease, truc_outcome outcome, uint32_t delay_ms)
 {
     truc_status status;
@@ -299,16 +314,38 @@ truc_status worker_settle(struct truc_worker *worker, uint64_t lease, truc_outco
     if (worker == NULL || lease == 0 || delay_ms > DELAY_MS_MAX)
         return TRUC_INVALID_ARGUMENT;
     (void)pthread_mutex_lock(&worker->client->lock);
-    if (lease > worker->given)
-        status = TRUC_INVALID_ARGUMENT;
-    else if (worker->ordered)
-        status = settle_ordered(worker, lease, outcome);
-    else
-        status = settle_shared(worker, lease, outcome, delay_ms);
-    if (status == TRUC_OK)
+    status = settle(worker, lease, outcome, delay_ms);
+    if (status == TRUC_OK) {
+        worker->settling.idle_until_ns = 0;
         worker_pump(worker);
+    }
     client_unlock(worker->client);
     return status;
+}
+
+truc_status worker_ack_idly(struct truc_worker *worker, uint64_t lease)
+{
+    struct settling *settling = &worker->settling;
+    truc_status status;
+
+    (void)pthread_mutex_lock(&worker->client->lock);
+    status = settle(worker, lease, TRUC_OUTCOME_ACK, 0);
+    if (status == TRUC_OK && settling->idle_until_ns == 0) {
+        settling->idle_until_ns = clock_now_ns() + IDLE_NS;
+        client_wake_at(worker->client, settling->idle_until_ns); /* mostly it is awake before */
+    }
+    client_unlock(worker->client);
+    return status;
+}
+
+void worker_hurry(struct truc_worker *worker)
+{
+    (void)pthread_mutex_lock(&worker->client->lock);
+    if (worker->settling.idle_until_ns != 0) {
+        worker->settling.idle_until_ns = 0;
+        worker_pump(worker);
+    }
+    (void)pthread_mutex_unlock(&worker->client->lock);
 }
 
 /* False: out of memory. */

@@ -206,3 +206,16 @@ bool json_text_compact(struct bytes text, struct out *out)
     out->size = (size_t)(j.to - out->data);
     return true;
 }
+
+bool json_text_is_structure(struct bytes text, struct out *scratch)
+{
+    size_t i = 0;
+    while (i < text.size && (text.data[i] == ' ' || text.data[i] == '\n' || text.data[i] == '\t' || text.data[i] == '\r')) {
+        i++;
+    }
+    if (i == text.size || (text.data[i] != '{' && text.data[i] != '[')) {
+        return false;
+    }
+    scratch->size = 0;
+    return json_text_compact(text, scratch);
+}

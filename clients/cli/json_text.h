@@ -13,4 +13,7 @@ enum { JSON_TEXT_DEPTH_MAX = 512 };
  * JSON_TEXT_DEPTH_MAX deep; else returns false and leaves `out` as it was. Not recursive. */
 bool json_text_compact(struct bytes text, struct out *out);
 
+/* Whether the text is one JSON object or array. `scratch`, in memory, is overwritten. */
+bool json_text_is_structure(struct bytes text, struct out *scratch);
+
 #endif

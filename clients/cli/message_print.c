@@ -173,6 +173,31 @@ static void json_time(struct out *out, int64_t ns)
     OUT_LITERAL(out, "\"");
 }
 
+/* What most records do not have, and whoever follows requests, answers and deadlines looks for. */
+static void json_rare(struct message_printer *printer, const truc_record *record)
+{
+    struct out *out = printer->out;
+    if (record->expires_at_ns != 0) {
+        OUT_LITERAL(out, ",\"expires_at\":");
+        json_time(out, record->expires_at_ns);
+    }
+    if (record->correlation_id.size > 0) {
+        OUT_LITERAL(out, ",\"correlation_id\":");
+        out_json_string(out, text_bytes(record->correlation_id));
+    }
+    if (record->relates_to.topic.size > 0 || record->relates_to.id.size > 0 || record->relates_to.relation.size > 0) {
+        OUT_LITERAL(out, ",\"relates_to\":{\"topic\":");
+        out_json_string(out, text_bytes(record->relates_to.topic));
+        OUT_LITERAL(out, ",\"offset\":");
+        out_u64(out, record->relates_to.offset);
+        OUT_LITERAL(out, ",\"id\":");
+        json_id(printer, record->relates_to.id);
+        OUT_LITERAL(out, ",\"relation\":");
+        out_json_string(out, text_bytes(record->relates_to.relation));
+        OUT_LITERAL(out, "}");
+    }
+}
+
 static void print_json(struct message_printer *printer, const truc_message *message)
 {
     struct out *out = printer->out;
@@ -204,6 +229,7 @@ static void print_json(struct message_printer *printer, const truc_message *mess
     json_headers(record, out);
     OUT_LITERAL(out, ",\"content_type\":");
     out_json_string(out, text_bytes(record->content_type));
+    json_rare(printer, record);
     size_t before = out->size;
     OUT_LITERAL(out, ",\"data\":");
     if (!print_known_data(record, out)) {

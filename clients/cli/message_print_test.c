@@ -70,6 +70,22 @@ static void json_record_has_members_in_order(void **state)
                         "\"data\":{\"a\":1}}\n");
 }
 
+static void json_rare_members_stand_when_they_are_there(void **state)
+{
+    truc_message message = sample();
+    (void)state;
+    message.record = (truc_record){.size = sizeof(truc_record),
+                                   .id = TEXT("x"),
+                                   .expires_at_ns = 1591318800000000000,
+                                   .correlation_id = TEXT("c\"1"),
+                                   .relates_to = {.topic = TEXT("a.b"), .relation = TEXT("reply"), .offset = 4}};
+    assert_printed(MESSAGE_JSON, &message,
+                   HEAD
+                   "\"time\":null,\"id\":\"x\",\"type\":\"\",\"key\":\"\",\"source\":\"H26.16/portal\",\"headers\":{},"
+                   "\"content_type\":\"\",\"expires_at\":\"2020-06-05T01:00:00.000000000Z\",\"correlation_id\":\"c\\\"1\","
+                   "\"relates_to\":{\"topic\":\"a.b\",\"offset\":4,\"id\":\"\",\"relation\":\"reply\"},\"data_base64\":\"\"}\n");
+}
+
 static void json_absent_fields_are_empty(void **state)
 {
     truc_message message = sample();
@@ -202,7 +218,7 @@ int main(void)
         cmocka_unit_test(json_record_has_members_in_order),     cmocka_unit_test(json_absent_fields_are_empty),
         cmocka_unit_test(json_repeated_header_is_array),        cmocka_unit_test(json_data_by_kind_of_payload),
         cmocka_unit_test(json_next_record_tells_its_own_times), cmocka_unit_test(line_never_controls_terminal),
-        cmocka_unit_test(raw_is_payload_and_newline),
+        cmocka_unit_test(raw_is_payload_and_newline),           cmocka_unit_test(json_rare_members_stand_when_they_are_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

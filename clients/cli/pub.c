@@ -139,19 +139,6 @@ static truc_status wait_for_progress(struct pub *pub, uint64_t seen)
                      pub->sent - seen, pub->sent, cli_timeout_ms(pub->context) / 1000);
 }
 
-static bool looks_like_json(struct pub *pub, struct bytes data)
-{
-    size_t i = 0;
-    while (i < data.size && (data.data[i] == ' ' || data.data[i] == '\n' || data.data[i] == '\t' || data.data[i] == '\r')) {
-        i++;
-    }
-    if (i == data.size || (data.data[i] != '{' && data.data[i] != '[')) {
-        return false;
-    }
-    pub->scratch.size = 0;
-    return json_text_compact(data, &pub->scratch);
-}
-
 static truc_status publish(struct pub *pub, struct bytes data)
 {
     static const char json[] = "application/json";
@@ -159,7 +146,7 @@ static truc_status publish(struct pub *pub, struct bytes data)
     uint64_t seen = 0;
     record.data = data.data;
     record.data_size = data.size;
-    if (pub->options->content_type == NULL && pub->options->schema == NULL && looks_like_json(pub, data)) {
+    if (pub->options->content_type == NULL && pub->options->schema == NULL && json_text_is_structure(data, &pub->scratch)) {
         record.content_type = (truc_text){json, sizeof json - 1};
     }
     if (pub->options->together) {

@@ -4,8 +4,8 @@
 extern const struct cli_verb verb_pub, verb_import, verb_tail, verb_replay, verb_topic_ls, verb_topic_info,
     verb_subscription_create, verb_subscription_ls, verb_subscription_info, verb_subscription_pause, verb_subscription_resume,
     verb_subscription_reset, verb_subscription_rm, verb_work, verb_dead_ls, verb_dead_show, verb_dead_redrive, verb_dead_drop,
-    verb_receipt, verb_answer, verb_recall, verb_thread, verb_log_info, verb_log_verify, verb_ping, verb_bench_pub, verb_bench_read,
-    verb_bench_e2e, verb_bench_work, verb_explain, verb_help, verb_version;
+    verb_receipt, verb_answer, verb_recall, verb_thread, verb_request, verb_serve, verb_log_info, verb_log_verify, verb_ping,
+    verb_bench_pub, verb_bench_read, verb_bench_e2e, verb_bench_work, verb_bench_request, verb_explain, verb_help, verb_version;
 
 /* In the order of `truc help`: as somebody would meet them. */
 const struct cli_verb *const cli_verbs[] = {
@@ -31,6 +31,8 @@ const struct cli_verb *const cli_verbs[] = {
     &verb_answer,
     &verb_recall,
     &verb_thread,
+    &verb_request,
+    &verb_serve,
     &verb_log_info,
     &verb_log_verify,
     &verb_ping,
@@ -38,6 +40,7 @@ const struct cli_verb *const cli_verbs[] = {
     &verb_bench_read,
     &verb_bench_e2e,
     &verb_bench_work,
+    &verb_bench_request,
     &verb_explain,
     &verb_help,
     &verb_version,

@@ -284,8 +284,8 @@ const struct cli_verb verb_work = {
     .notes =
         "A record is acknowledged after it was shown, or after the command ended with 0. Exit status 65 rejects it: it is dead at "
         "once. Any other, 75 among them, and a signal refuse it: it is given again after its back-off, to any worker. The command "
-        "finds TRUC_TOPIC, TRUC_POSITION, TRUC_OFFSET, TRUC_ATTEMPT, TRUC_KEY, TRUC_TYPE, TRUC_RECORD_SOURCE and TRUC_RECALLED (1: "
-        "its sender has recalled the record) in its environment; as long as it runs the lease is extended.\n\n"
+        "finds TRUC_TOPIC, TRUC_POSITION, TRUC_OFFSET, TRUC_ATTEMPT, TRUC_KEY, TRUC_TYPE, TRUC_ID, TRUC_RECORD_SOURCE and "
+        "TRUC_RECALLED (1: its sender has recalled the record) in its environment; as long as it runs the lease is extended.\n\n"
         "An ordered subscription is only acknowledged: when the command fails, truc work ends with CANCELLED, and the next one "
         "begins with the record that failed, or before it in its entry. Interrupted (Ctrl-C), truc work ends with 0, and what was "
         "not settled goes to others.",

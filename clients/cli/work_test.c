@@ -169,12 +169,47 @@ static void command_is_fed_and_waited_for(void **state)
     free(data);
 }
 
+static void command_output_is_collected(void **state)
+{
+    truc_message message = {.topic = "a.b", .source = "H26.16", .system = "portal", .record = TRUC_RECORD_INIT};
+    truc_job job = {.message = &message, .attempt = 1};
+    struct out output;
+    int code = 0;
+
+    (void)state;
+    (void)signal(SIGPIPE, SIG_IGN);
+    out_init(&output, -1);
+    message.record.data = "question";
+    message.record.data_size = 8;
+    message.record.id = (truc_text){"id-1", 4};
+    assert_int_equal(command_reply("cat; printf %s \"-$TRUC_ID\"; exit 3", &job, &output, &code), TRUC_OK);
+    assert_int_equal(code, 3);
+    assert_int_equal(output.size, 13);
+    assert_memory_equal(output.data, "question-id-1", 13);
+    output.size = 0;
+    assert_int_equal(command_reply("head -c 3000000 /dev/zero", &job, &output, &code), TRUC_OK); /* reads nothing */
+    assert_int_equal(code, 0);
+    assert_int_equal(output.size, 3000000);
+    output.size = 0;
+    assert_int_equal(command_reply("head -c 9000000 /dev/zero", &job, &output, &code), TRUC_RECORD_TOO_LARGE);
+    output.size = 0;
+    assert_int_equal(command_reply("sleep 60 & echo $!", &job, &output, &code), TRUC_OK); /* the pipe is held by what stays */
+    assert_int_equal(code, 0);
+    assert_true(output.size > 1);
+    output.data[output.size - 1] = '\0';
+    (void)kill((pid_t)strtol(output.data, NULL, 10), SIGKILL);
+    output.size = 0;
+    assert_int_equal(command_reply("exec >&-; exit 0", &job, &output, &code), TRUC_OK);
+    assert_int_equal(output.size, 0);
+    out_fini(&output);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(work_shows_and_acknowledges),     cmocka_unit_test(work_command_decides),
         cmocka_unit_test(work_ordered_stops_at_a_failure), cmocka_unit_test(subscription_verbs_show_what_is),
-        cmocka_unit_test(command_is_fed_and_waited_for),
+        cmocka_unit_test(command_is_fed_and_waited_for),   cmocka_unit_test(command_output_is_collected),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

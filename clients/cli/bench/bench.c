@@ -1,4 +1,4 @@
-/* bench.c: `truc bench pub|read|e2e|work`: one load on one broker. The loads themselves are in bench/load. */
+/* bench.c: `truc bench pub|read|e2e|work|request`: one load on one broker. The loads themselves are in bench/load. */
 #include "bench/load/environment.h"
 #include "bench/load/load.h"
 #include "clients/cli/bench/report.h"
@@ -24,7 +24,7 @@ static const char *const formats[] = {"table", "csv", "json", NULL};
 static const char *const yes_no[] = {"yes", "no", NULL};
 static const char *const modes[] = {"shared", "ordered", NULL};
 
-/* One table for the four verbs; what does not suit a verb is refused by check_verb. */
+/* One table for all of them; what does not suit a verb is refused by check_verb. */
 #define AT(field) offsetof(struct bench_options, field)
 static const struct cli_option options_of_bench[] = {
     {.name = "seconds", .type = CLI_DURATION, .offset = AT(seconds), .value = "TIME", .help = "how long is measured (10s)"},
@@ -45,7 +45,7 @@ static const struct cli_option options_of_bench[] = {
      .value = "N",
      .minimum = 1,
      .maximum = LOAD_WAITING_MAX,
-     .help = "pub, e2e: closed loop, so many publishers, each waiting for each record"},
+     .help = "pub, e2e: closed loop, so many publishers, each waiting for each record; request: so many requests at once (1)"},
     {.name = "rate",
      .type = CLI_NUMBER,
      .offset = AT(rate),
@@ -183,8 +183,8 @@ static const struct cli_option options_of_bench[] = {
 static const truc_status exits[] = {TRUC_UNREACHABLE, TRUC_TIMED_OUT, TRUC_BAD_TOPIC, TRUC_EVIDENCE_MISMATCH,
                                     TRUC_NOT_FOUND,   TRUC_DISK_FULL, TRUC_IO};
 
-enum bench_verb { BENCH_PUB, BENCH_READ, BENCH_E2E, BENCH_WORK };
-static const char *const verb_names[] = {"pub", "read", "e2e", "work"};
+enum bench_verb { BENCH_PUB, BENCH_READ, BENCH_E2E, BENCH_WORK, BENCH_REQUEST };
+static const char *const verb_names[] = {"pub", "read", "e2e", "work", "request"};
 
 static truc_status check_verb(struct cli_context *context, enum bench_verb verb, const struct bench_options *options)
 {
@@ -192,6 +192,10 @@ static truc_status check_verb(struct cli_context *context, enum bench_verb verb,
     if (reads && (options->waiting.given || options->rate.given))
         return cli_error(context, TRUC_USAGE,
                          "--waiting and --rate are for `bench pub` and `bench e2e`: a reader reads as fast as it can");
+    if (verb == BENCH_REQUEST &&
+        (options->rate.given || options->topics.given || options->keys.given || options->connections.given))
+        return cli_error(context, TRUC_USAGE,
+                         "--rate, --topics, --keys and --connections are not for `bench request`: see --waiting");
     if (!reads && options->fill.given)
         return cli_error(context, TRUC_USAGE, "--fill is for `bench read` and `bench work`");
     if (verb != BENCH_WORK &&
@@ -203,7 +207,7 @@ static truc_status check_verb(struct cli_context *context, enum bench_verb verb,
         return cli_error(context, TRUC_USAGE, "--skew needs --keys N: without keys there is nothing to be skewed");
     if (options->mode && strcmp(options->mode, "ordered") == 0 && (options->in_flight.given || options->stuck))
         return cli_error(context, TRUC_USAGE, "--in-flight and --stuck are for a shared subscription");
-    if (verb == BENCH_PUB && options->verify)
+    if ((verb == BENCH_PUB || verb == BENCH_REQUEST) && options->verify)
         return cli_error(context, TRUC_USAGE, "--verify is for `bench read`, `bench e2e` and `bench work`");
     if (options->waiting.given && options->rate.given)
         return cli_error(context, TRUC_USAGE, "--waiting (closed loop) and --rate (open loop) exclude each other");
@@ -275,7 +279,8 @@ static truc_status run(struct cli_context *context, const struct bench_options *
     status = verb == BENCH_PUB    ? load_publish(&spec, &result)
              : verb == BENCH_READ ? load_read(&spec, &result)
              : verb == BENCH_WORK ? load_work(&spec, &result)
-                                  : load_e2e(&spec, &result);
+             : verb == BENCH_E2E  ? load_e2e(&spec, &result)
+                                  : load_request(&spec, &result);
     if (status != TRUC_OK)
         return cli_error(context, status, "%s", result.why[0] ? result.why : truc_status_text(status));
     if (result.failures)
@@ -319,6 +324,13 @@ static truc_status run_work(struct cli_context *context, const void *options, ch
     return run(context, options, BENCH_WORK);
 }
 
+static truc_status run_request(struct cli_context *context, const void *options, char *const *operands, size_t operand_count)
+{
+    (void)operands;
+    (void)operand_count;
+    return run(context, options, BENCH_REQUEST);
+}
+
 #define BENCH_VERB(of_name, of_summary, of_example, of_notes, of_run)                                                              \
     {                                                                                                                              \
         .name = of_name, .summary = of_summary, .example = of_example, .operands = "", .options = options_of_bench,                \
@@ -349,3 +361,11 @@ const struct cli_verb verb_bench_work =
                "A record counts when its acknowledgement is on the broker's disk. It ends when all records are done, or after\n"
                "--seconds. Subscriptions named bench-work-N are made for it, and removed.",
                run_work);
+
+const struct cli_verb verb_bench_request = BENCH_VERB(
+    "bench request", "measures from a request to its reply",
+    "truc bench request                     # one at a time\n"
+    "truc bench request --waiting 1000      # so many under way",
+    "Requests and replies go through the log; the server is in this process, on a connection of its own, and replies with what it "
+    "gets. Latency counts from sending a request until the requester's callback has the reply.",
+    run_request);
