@@ -172,8 +172,8 @@ static const truc_status exits[] = {TRUC_UNSUPPORTED,   TRUC_TIMED_OUT,       TR
 const struct cli_verb verb_serve = {
     .name = "serve",
     .summary = "answer the requests of a subscription by a command",
-    .example = "truc subscription create lookup dossier.lookup.H26.16\n"
-               "truc serve lookup --exec './look-up-dossier' --workers 8    # as many of these as there is need for",
+    .example = "truc serve lookup --exec './look-up-dossier' --workers 8    # as many of these as there is need for\n"
+               "truc subscription create lookup dossier.lookup.H26.16      # before that, once",
     .operands = "SUBSCRIPTION",
     .operands_min = 1,
     .operands_max = 1,
