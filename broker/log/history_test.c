@@ -281,7 +281,7 @@ static void record_before_the_beginning_was_passed(void **state)
 {
     (void)state;
     struct place place = record(), next = record();
-    define(ID, 1);
+    define(ID, maker.clock_ns);
     cursor(next, 0, 0);
     (void)commit();
     assert_int_equal(ask_about(place, true, KEY, 0).resolution, LOG_RESOLUTION_PASSED);
@@ -293,16 +293,52 @@ static void record_before_the_beginning_was_passed(void **state)
 
 static void definition_that_changes_is_no_beginning(void **state)
 {
+    int64_t created_ns = maker.clock_ns - SECOND_NS;
     (void)state;
-    define(ID, 1);
+    define(ID, created_ns);
     cursor((struct place){0, 0}, 0, 0);
     (void)commit();
-    struct place place = record();
-    define(ID, 1); /* paused, say */
-    (void)commit();
-    cursor(behind(place), 1, 0);
+    struct place place = record(), next = record();
+    define(ID, created_ns); /* resumed, say, and at once acknowledged by an ordered one */
+    cursor(behind(place), 0, 0);
     int64_t when_ns = commit();
-    expect_acknowledged(place, true, 0, when_ns, 1);
+    expect_acknowledged(place, false, 0, when_ns, 1);
+    define(ID, created_ns);
+    cursor(behind(next), 1, 0);
+    when_ns = commit();
+    expect_acknowledged(next, true, 0, when_ns, 1);
+}
+
+static void subscription_that_was_reset_begins_behind_the_end(void **state)
+{
+    (void)state;
+    struct place place = record();
+    struct delta end = {.kind = DELTA_SUBSCRIPTION_END, .subscription_end = ID - 1};
+    maker_delta(&maker, &end);
+    define(ID, 1);
+    cursor(behind(place), 0, 0);
+    (void)commit();
+    assert_int_equal(ask_about(place, true, KEY, 0).resolution, LOG_RESOLUTION_PASSED);
+}
+
+/* A lane that stood before the record was moved when too much had been written to look at it all. */
+static void what_is_too_far_is_told_without_a_time(void **state)
+{
+    (void)state;
+    struct place stuck = record();
+    lane_at(KEY, stuck);
+    cursor(behind(stuck), 0, 0);
+    (void)commit();
+    struct place place = record();
+    cursor(behind(place), 1, 0);
+    (void)commit();
+    for (int i = 0; i < 20000; i++) {
+        (void)record();
+    }
+    lane((struct lane_row){.key = KEY}, true);
+    cursor(behind(place), 3, 0);
+    (void)commit();
+    expect_acknowledged(place, true, KEY, 0, 1);
 }
 
 static void creation_long_after_the_record_is_found_by_its_time(void **state)
@@ -567,6 +603,8 @@ int main(void)
         EACH(record_aside_is_done_when_its_own_lane_goes),
         EACH(record_before_the_beginning_was_passed),
         EACH(definition_that_changes_is_no_beginning),
+        EACH(subscription_that_was_reset_begins_behind_the_end),
+        EACH(what_is_too_far_is_told_without_a_time),
         EACH(creation_long_after_the_record_is_found_by_its_time),
         EACH(record_that_expired_is_told_from_one_acknowledged),
         EACH(dead_letter_tells_reason_and_time),
