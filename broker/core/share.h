@@ -117,7 +117,7 @@ void share_leave(struct share *share, uint64_t worker, bool counted, int64_t now
 /* --- leases ------------------------------------------------------------------------------------------------------------------ */
 
 struct share_lease {
-    uint64_t lease; /* grows by one with each, never reused by this share */
+    uint64_t lease;             /* grows by one with each, never reused by this share */
     struct share_record record; /* deliver_at_ns is not told */
     uint32_t attempt;           /* this one is the attempt-th, from 1 */
 };

@@ -108,12 +108,10 @@ static void lease_picks(struct share *share, const struct grant *grant, struct s
         last[pick->lane] = lease;
         lane->run++;
         table_add(&share->leases, table_mix(lease), lane->index);
-        leases[i] = (struct share_lease){.lease = lease,
-                                         .record = {.place = pick->place,
-                                                    .bytes = record->bytes,
-                                                    .key = lane->key,
-                                                    .expires_at_ns = record->expires_at_ns},
-                                         .attempt = rest ? 1 : lane->attempts + 1};
+        leases[i] = (struct share_lease){
+            .lease = lease,
+            .record = {.place = pick->place, .bytes = record->bytes, .key = lane->key, .expires_at_ns = record->expires_at_ns},
+            .attempt = rest ? 1 : lane->attempts + 1};
     }
     share->leased += grant->count;
 }

@@ -86,14 +86,14 @@ struct lane {
     struct lane_list rest;                                  /* of struct lane_rest */
     struct {
         uint32_t previous, next;
-    } links[LINK_COUNT];    /* TURN: in share.ready, worker.leased or share.dead_lanes, as the state says; or in a key's `asking` */
-    uint32_t at_work;       /* a key's: the lane aside that has the turn, + 1; 0: the turn is its own. One aside: unused */
-    uint32_t asking;        /* a key's: the lane aside that has the next turn, + 1 (share_turn.c). One aside: its key's lane, + 1,
-                             * from when it asks for the turn */
-    uint16_t slot;          /* in the search under way, + 1; 0: it is not searched */
+    } links[LINK_COUNT]; /* TURN: in share.ready, worker.leased or share.dead_lanes, as the state says; or in a key's `asking` */
+    uint32_t at_work;    /* a key's: the lane aside that has the turn, + 1; 0: the turn is its own. One aside: unused */
+    uint32_t asking;     /* a key's: the lane aside that has the next turn, + 1 (share_turn.c). One aside: its key's lane, + 1,
+                          * from when it asks for the turn */
+    uint16_t slot;       /* in the search under way, + 1; 0: it is not searched */
     uint16_t count;
     uint8_t state, dead;
-    uint8_t run;            /* while LEASED: so many records, the first ones, have a lease */
+    uint8_t run; /* while LEASED: so many records, the first ones, have a lease */
     bool more : 1;
     bool saved : 1; /* a row of it may be on disk */
     bool aside : 1; /* out of its key's order; always of one record */
@@ -128,7 +128,7 @@ struct share {
     struct share_config config;
     struct place scan, saved_scan;
     bool scanning;
-    uint32_t scan_room; /* while scanning: so many records may come, each in a lane aside */
+    uint32_t scan_room;                /* while scanning: so many records may come, each in a lane aside */
     bool unsaved;                      /* an outcome waits for share_save */
     struct pool lanes, rests, workers; /* struct lane, lane_rest, worker */
     struct table lanes_by_name;        /* hash of key; of place for those of one record */

@@ -1,7 +1,7 @@
-/* A simulation from a seed: a log of keyed records that grows, some of them not to be given yet, some that expire; workers that take
- * runs, acknowledge, refuse, reject, return, extend, hang and leave; the dead that are given again; time that jumps, a log that answers late, partly or not at all and is damaged, memory that runs out, saves that become
- * durable later or partly, crashes. What must hold stands in share_test_model.h; in the end every record is acknowledged or dead,
- * once.
+/* A simulation from a seed: a log of keyed records that grows, some of them not to be given yet, some that expire; workers that
+ * take runs, acknowledge, refuse, reject, return, extend, hang and leave; the dead that are given again; time that jumps, a log
+ * that answers late, partly or not at all and is damaged, memory that runs out, saves that become durable later or partly, crashes.
+ * What must hold stands in share_test_model.h; in the end every record is acknowledged or dead, once.
  *
  *     share_simulation_test [--seeds N] [--first S]   without them: as many seeds as fit into some seconds */
 #include "share_test_model.h"

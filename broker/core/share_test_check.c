@@ -110,7 +110,8 @@ struct expected {
     struct place oldest;
     int64_t due_ns;
     uint32_t delayed, doomed, aside;
-    uint32_t tangled; /* records that have begun while another one of their key has the turn: whether they wait for it is not told */
+    uint32_t
+        tangled; /* records that have begun while another one of their key has the turn: whether they wait for it is not told */
 };
 
 static void expect_record(struct model *model, size_t i, struct expected *expected, uint32_t *begun)

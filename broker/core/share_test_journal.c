@@ -35,8 +35,8 @@ void model_saved(struct model *model)
         struct model_record *record = &model->records[i];
 
         if (record->changed)
-            model_write(model,
-                  (struct model_entry){.kind = ENTRY_CHANGE, .record = i, .state = record->state, .attempts = record->attempts});
+            model_write(model, (struct model_entry){
+                                   .kind = ENTRY_CHANGE, .record = i, .state = record->state, .attempts = record->attempts});
         record->changed = false;
     }
     model->settled = false;

@@ -41,7 +41,8 @@ bool kit_answer_search(struct kit_log *log, struct share *share);
 /* Both, as long as something new comes of it. */
 void kit_answer_all(struct kit_log *log, struct share *share);
 
-/* --- a catalog: rows by key, of one record by place -------------------------------------------------------------------------------
+/* --- a catalog: rows by key, of one record by place
+ * -------------------------------------------------------------------------------
  */
 
 struct kit_catalog {

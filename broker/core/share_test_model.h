@@ -4,8 +4,8 @@
  * The share's deltas, dead letters and what a save settles go into a journal, of which a first part is durable. A crash cuts it
  * anywhere behind that (but for what one block holds), and the catalog is what the rest adds up to. The model fails the test when
  *
- *   - a record is given out that is settled, leased, delayed, dead or expired; or, of its key, is not the first unresolved one or in
- *     a worker's run right behind it, or comes though another one has begun, or not in turn with what stands aside and is due;
+ *   - a record is given out that is settled, leased, delayed, dead or expired; or, of its key, is not the first unresolved one or
+ * in a worker's run right behind it, or comes though another one has begun, or not in turn with what stands aside and is due;
  *   - a run is settled out of order, or goes on behind a record that was refused;
  *   - its attempt is not the one after those that failed; a worker has more than its credit, all have more than in_flight_max;
  *   - a record expires that may not, or is counted other than once;

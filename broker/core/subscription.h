@@ -61,6 +61,7 @@ struct attachment {
     /* shared: what is on its way to it */
     struct core_reader *fetch; /* the reading that brings records */
     bool fetching;
+    uint32_t run_max; /* so many records of one key at a time */
     uint32_t lease_count, lease_done;
     struct share_lease *leases; /* GRANT_RECORDS_MAX; owned */
     struct place *places;       /* of the leases; owned */
