@@ -196,6 +196,20 @@ static void definition_that_changes_is_no_beginning(void **state)
     expect_acknowledged(next, true, 0, when_ns, 1);
 }
 
+static void subscription_that_changes_later_has_begun_before(void **state)
+{
+    (void)state;
+    struct place place = record();
+    int64_t created_ns = maker.clock_ns;
+    define(ID, created_ns);
+    cursor((struct place){0, 0}, 0, 0);
+    (void)commit();
+    define(ID, created_ns); /* resumed */
+    cursor(behind(place), 0, 0);
+    int64_t when_ns = commit();
+    expect_acknowledged(place, false, 0, when_ns, 1);
+}
+
 static void subscription_that_was_reset_begins_behind_the_end(void **state)
 {
     (void)state;
@@ -372,6 +386,7 @@ int main(void)
         EACH(record_aside_is_done_when_its_own_lane_goes),
         EACH(record_before_the_beginning_was_passed),
         EACH(definition_that_changes_is_no_beginning),
+        EACH(subscription_that_changes_later_has_begun_before),
         EACH(subscription_that_was_reset_begins_behind_the_end),
         EACH(what_is_too_far_is_told_without_a_time),
         EACH(creation_long_after_the_record_is_found_by_its_time),
