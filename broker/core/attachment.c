@@ -197,7 +197,7 @@ void attachment_pause_all(struct core *core, struct subscription *subscription)
 void attachment_stop_all(struct core *core, struct subscription *subscription, truc_status status, const char *why)
 {
     settle_refuse_all(core, subscription, status, why);
-    redrive_refuse_all(core, subscription, status, why);
+    redrive_refuse_all(core, subscription);
     while (subscription->first) {
         say_end(core, subscription->first, status, why);
         leave(core, subscription->first, false);

@@ -373,6 +373,32 @@ static void subscription_that_is_removed_refuses_what_waits(void **state)
     kit_take(&kit, admin, FRAME_SUBSCRIPTION_OK, 6);
 }
 
+/* It waits to be given again, in the same step. */
+static void subscription_that_is_removed_at_once_refuses_what_waits(void **state)
+{
+    Truc__V1__SubscriptionChange change = TRUC__V1__SUBSCRIPTION_CHANGE__INIT;
+    struct core_look_record record = {.wanted = true, .key = 101};
+    struct core_event events[2] = {{.kind = CORE_LOOKED, .looked = {.records = &record}},
+                                   {.kind = CORE_FRAME, .connection = admin}};
+    uint8_t header[64];
+    size_t from;
+
+    (void)state;
+    say(admin, 5, "work", REDRIVE, 1);
+    kit_look(&kit, LOOK_RECORDS, &events[0].reader);
+    change.name = "work";
+    change.action = TRUC__V1__SUBSCRIPTION_ACTION__SUBSCRIPTION_ACTION_REMOVE;
+    events[1].frame = (struct frame){.kind = FRAME_SUBSCRIPTION_CHANGE,
+                                     .request_id = 6,
+                                     .header = bytes_of(header, protobuf_c_message_pack(&change.base, header))};
+    from = kit.log_count;
+    kit_step(&kit, events, 2);
+    kit_take_error(&kit, admin, 5, TRUC_NOT_FOUND);
+    assert_int_equal(kit.log_count, from + 1); /* the end, no letters */
+    kit_commit(&kit);
+    kit_take(&kit, admin, FRAME_SUBSCRIPTION_OK, 6);
+}
+
 static void letters_wait_no_longer_than_the_broker(void **state)
 {
     (void)state;
@@ -398,6 +424,7 @@ int main(void)
         TEST(paused_subscription_is_redriven_and_gives_out_later),
         TEST(who_goes_takes_the_request_along),
         TEST(subscription_that_is_removed_refuses_what_waits),
+        TEST(subscription_that_is_removed_at_once_refuses_what_waits),
         TEST(letters_wait_no_longer_than_the_broker),
     };
 

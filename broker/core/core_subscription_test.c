@@ -163,12 +163,12 @@ static void settle(uint64_t session, uint64_t first, uint32_t count, Truc__V1__O
 
 static const Truc__V1__SubscriptionInfo *look_at(char *name)
 {
-    Truc__V1__SubscriptionChange look = TRUC__V1__SUBSCRIPTION_CHANGE__INIT;
     const struct kit_effect *lag;
+    Truc__V1__SubscriptionChange look = TRUC__V1__SUBSCRIPTION_CHANGE__INIT;
 
     look.name = name;
     kit_send(&kit, admin, FRAME_SUBSCRIPTION_CHANGE, 8, &look.base);
-    lag = kit_other(&kit, EFFECT_LOOK);
+    lag = kit_other(&kit, EFFECT_LOOK); /* it is not at the head */
     if (lag)
         kit_looked(&kit, lag->effect.reader, (struct core_looked){0});
     return ((const Truc__V1__SubscriptionOk *)kit_take(&kit, admin, FRAME_SUBSCRIPTION_OK, 8))->info;

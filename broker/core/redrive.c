@@ -10,6 +10,7 @@
 #include "truc/v1/wire.pb-c.h"
 
 #define CONFLICT_TEXT "the topic of dead letters goes on to offset %llu; read on from where you were, then say again what to do"
+#define GONE_TEXT "the subscription was removed or reset meanwhile; `truc subscription ls` lists what there is"
 
 struct redrive {
     struct inquiry inquiry;
@@ -173,10 +174,10 @@ bool redrive_carry_out(struct core *core, struct subscription *subscription, boo
     return joined;
 }
 
-void redrive_refuse_all(struct core *core, struct subscription *subscription, truc_status status, const char *why)
+void redrive_refuse_all(struct core *core, struct subscription *subscription)
 {
     while (subscription->redrives.first)
-        inquiry_refuse(core, subscription->redrives.first, refusal_of(status), why);
+        inquiry_refuse(core, subscription->redrives.first, refusal_of(TRUC_NOT_FOUND), GONE_TEXT);
 }
 
 /* --- asking the log --------------------------------------------------------------------------------------------------------------
@@ -189,8 +190,7 @@ static struct subscription *subscription_of(struct core *core, struct redrive *r
 
     if (subscription->text)
         return subscription;
-    inquiry_refuse(core, &redrive->inquiry, refusal_of(TRUC_NOT_FOUND),
-                   "the subscription was removed or reset meanwhile; `truc subscription ls` lists what there is");
+    inquiry_refuse(core, &redrive->inquiry, refusal_of(TRUC_NOT_FOUND), GONE_TEXT);
     return NULL;
 }
 

@@ -13,7 +13,7 @@
 bool redrive_carry_out(struct core *core, struct subscription *subscription, bool joined);
 
 /* It begins anew or is gone: those that wait are refused. */
-void redrive_refuse_all(struct core *core, struct subscription *subscription, truc_status status, const char *why);
+void redrive_refuse_all(struct core *core, struct subscription *subscription);
 
 /* Answers of what waited for the disk. */
 void redrive_answer(struct core *core, struct connection *connection, const struct pending *pending);

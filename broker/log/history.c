@@ -25,7 +25,8 @@ struct inquest {
     struct log *log;
     struct block_access access;
     struct place place;
-    uint64_t block, end; /* of the record; the head's */
+    int64_t append_ns;   /* of the record, */
+    uint64_t block, end; /* its block; the head's */
     struct subject *subjects;
     size_t count;
     bool to_the_end; /* everything up to the head was looked at */
@@ -79,7 +80,7 @@ static truc_status begin(struct inquest *inquest, struct subject *subject)
     }
     subject->traced = true;
     subject->begin = inquest->block;
-    trace_begin(&subject->trace, history, inquest->place);
+    trace_begin(&subject->trace, history, inquest->place, inquest->append_ns);
     if (subject->letter.there) { /* it was given again */
         subject->begin = subject->letter.block;
         trace_again(&subject->trace);
@@ -112,8 +113,6 @@ static uint64_t next_block(const struct inquest *inquest, uint64_t block)
 static uint32_t subscription_of(const struct delta *delta)
 {
     switch (delta->kind) {
-    case DELTA_SUBSCRIPTION:
-        return delta->subscription.subscription_id;
     case DELTA_CURSOR:
         return delta->cursor.subscription_id;
     case DELTA_LANE:
@@ -155,24 +154,18 @@ static truc_status look_at_block(struct inquest *inquest, uint64_t block, size_t
 {
     struct block_view view;
     struct delta delta;
-    struct subject *last = NULL;
     truc_status status = open_block(inquest, block, budget, &view);
     if (status != TRUC_OK) {
         return status;
     }
     struct reader deltas = reader_over(view.deltas);
+    struct trace_before before = {.block_ns = view.append_time_ns};
     while (delta_next(&deltas, &delta, &status)) {
         struct subject *subject = subject_of(inquest, subscription_of(&delta));
-        if (last != NULL && last != subject) {
-            last->trace.defined = false; /* something came between */
-        }
-        last = subject;
         if (subject != NULL && subject->traced && block >= subject->begin) {
-            trace_delta(&subject->trace, &delta, view.append_time_ns);
+            trace_delta(&subject->trace, &delta, &before);
         }
-    }
-    if (last != NULL) {
-        last->trace.defined = false;
+        trace_pass(&before, &delta);
     }
     return status;
 }
@@ -213,7 +206,7 @@ static bool lane_in_block(const struct block_view *view, const struct trace *tra
 static bool wants_past(const struct subject *subject)
 {
     const struct trace *trace = &subject->trace;
-    return subject->traced && !trace_is_over(trace) && trace->early.there;
+    return subject->traced && !trace_is_over(trace) && trace->early.there && !trace->past_known;
 }
 
 static truc_status look_back(struct inquest *inquest)
@@ -275,9 +268,25 @@ static void conclude(const struct subject *subject)
     }
 }
 
+static truc_status find_record(struct inquest *inquest)
+{
+    struct block_view view;
+    truc_status status = log_find_block(&inquest->access, inquest->place.position, &inquest->block, NULL);
+    if (status == TRUC_OK) {
+        status = log_block(&inquest->access, inquest->block, &view, NULL);
+    }
+    if (status == TRUC_OK) {
+        status = block_table_check(&view);
+    }
+    if (status == TRUC_OK) {
+        inquest->append_ns = block_row_at(&view, (uint32_t)(inquest->place.position - view.first_position)).append_time_ns;
+    }
+    return status;
+}
+
 static truc_status inquire(struct inquest *inquest)
 {
-    truc_status status = log_find_block(&inquest->access, inquest->place.position, &inquest->block, NULL);
+    truc_status status = find_record(inquest);
     for (size_t i = 0; status == TRUC_OK && i < inquest->count; i++) {
         status = begin(inquest, &inquest->subjects[i]);
     }

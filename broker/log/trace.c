@@ -1,6 +1,9 @@
 #include "broker/log/trace.h"
 
-static bool before(struct place a, struct place b)
+/* Entries of one moment are a nanosecond apart each, so that the append clock runs ahead a little. */
+#define CLOCK_MARGIN_NS INT64_C(1000000)
+
+static bool below(struct place a, struct place b)
 {
     return a.position != b.position ? a.position < b.position : a.index < b.index;
 }
@@ -10,9 +13,10 @@ static bool same(struct place a, struct place b)
     return a.position == b.position && a.index == b.index;
 }
 
-void trace_begin(struct trace *trace, const struct log_history *asked, struct place place)
+void trace_begin(struct trace *trace, const struct log_history *asked, struct place place, int64_t append_ns)
 {
     *trace = (struct trace){.place = place,
+                            .append_ns = append_ns,
                             .subscription = asked->subscription,
                             .shared = asked->shared,
                             .single = asked->key == 0 || asked->deliver_at_ns != 0,
@@ -50,9 +54,9 @@ static void own_lane(struct trace *trace, const struct delta_lane *lane)
 static void key_lane(struct trace *trace, const struct delta_lane *lane)
 {
     struct place at = lane->row.place;
-    bool behind = lane->gone || before(trace->place, at);
+    bool behind = lane->gone || below(trace->place, at);
     if (trace->lane == TRACE_LANE_UNKNOWN && behind) {
-        trace->lane_came_late = lane->gone || (trace->has_cursor && before(at, trace->cursor.place));
+        trace->lane_came_late = lane->gone || (trace->has_cursor && below(at, trace->cursor.place));
         trace->lane_in_doubt = !trace->lane_came_late;
     }
     trace->lane = lane->gone ? TRACE_LANE_NONE : TRACE_LANE_THERE;
@@ -81,13 +85,13 @@ static bool is_done(const struct trace *trace, const struct cursor_row *cursor)
     if (!trace->shared) {
         return trace->place.position < cursor->place.position;
     }
-    if (!before(trace->place, cursor->place)) {
+    if (!below(trace->place, cursor->place)) {
         return false;
     }
     if (trace->own_seen) { /* a lane of its own, so that its key's says nothing of it */
         return !trace->own_there;
     }
-    return trace->lane != TRACE_LANE_THERE || before(trace->place, trace->lane_place);
+    return trace->lane != TRACE_LANE_THERE || below(trace->place, trace->lane_place);
 }
 
 static struct trace_end end_of(const struct trace *trace, const struct cursor_row *cursor, int64_t block_ns)
@@ -107,28 +111,32 @@ static struct trace_end end_of(const struct trace *trace, const struct cursor_ro
     return end;
 }
 
-static bool is_first_cursor(const struct trace *trace, const struct cursor_row *cursor)
+/* A definition is also written when it changes. It is the first one if it follows the end of the one that was reset, or is younger
+ * than the record, after which the trace begins. */
+static bool is_first_cursor(const struct trace *trace, const struct cursor_row *cursor, const struct trace_before *before)
 {
-    return trace->defined && !trace->met && cursor->acknowledged == 0 && cursor->dead == 0 && cursor->expired == 0;
+    return before->definition == trace->subscription && !trace->met &&
+           (before->after_end || before->created_ns >= trace->append_ns - CLOCK_MARGIN_NS) && cursor->acknowledged == 0 &&
+           cursor->dead == 0 && cursor->expired == 0;
 }
 
-static void see_cursor(struct trace *trace, const struct cursor_row *cursor, int64_t block_ns)
+static void see_cursor(struct trace *trace, const struct cursor_row *cursor, const struct trace_before *before)
 {
-    bool begins = is_first_cursor(trace, cursor);
-    if (begins) {
+    bool first = is_first_cursor(trace, cursor, before);
+    if (first) {
         trace->lane = TRACE_LANE_NONE; /* before it there was nothing */
     }
-    if (begins && before(trace->place, cursor->place)) {
+    if (first && below(trace->place, cursor->place)) {
         trace->passed = true;
         return;
     }
     if (!is_done(trace, cursor)) {
         trace->early.there = trace->late.there = trace->certain = false;
     } else if (!trace->early.there && !trace->lane_came_late) {
-        trace->early = end_of(trace, cursor, block_ns);
+        trace->early = end_of(trace, cursor, before->block_ns);
         trace->certain = trace->lane != TRACE_LANE_UNKNOWN || trace->own_seen; /* also when in doubt: it is this save either way */
     } else if (!trace->late.there && (trace->lane_came_late || trace->lane_in_doubt)) {
-        trace->late = end_of(trace, cursor, block_ns);
+        trace->late = end_of(trace, cursor, before->block_ns);
         trace->certain = trace->lane_came_late;
     }
     trace->lane_came_late = trace->lane_in_doubt = false;
@@ -137,30 +145,25 @@ static void see_cursor(struct trace *trace, const struct cursor_row *cursor, int
     trace->cursor = *cursor;
 }
 
-void trace_delta(struct trace *trace, const struct delta *delta, int64_t block_ns)
+void trace_pass(struct trace_before *before, const struct delta *delta)
 {
-    bool defined = false;
+    bool definition = delta->kind == DELTA_SUBSCRIPTION;
+    before->definition = definition ? delta->subscription.subscription_id : 0;
+    before->after_end = definition && before->end;
+    before->created_ns = definition ? delta->subscription.created_ns : 0;
+    before->end = delta->kind == DELTA_SUBSCRIPTION_END;
+}
+
+void trace_delta(struct trace *trace, const struct delta *delta, const struct trace_before *before)
+{
     if (trace_is_over(trace)) {
         return;
     }
-    switch (delta->kind) {
-    case DELTA_SUBSCRIPTION:
-        defined = delta->subscription.subscription_id == trace->subscription;
-        break;
-    case DELTA_CURSOR:
-        if (delta->cursor.subscription_id == trace->subscription) {
-            see_cursor(trace, &delta->cursor, block_ns);
-        }
-        break;
-    case DELTA_LANE:
-        if (delta->lane.row.subscription_id == trace->subscription) {
-            see_lane(trace, &delta->lane);
-        }
-        break;
-    default:
-        break;
+    if (delta->kind == DELTA_CURSOR) {
+        see_cursor(trace, &delta->cursor, before);
+    } else if (delta->kind == DELTA_LANE) {
+        see_lane(trace, &delta->lane);
     }
-    trace->defined = defined;
 }
 
 void trace_lane_before(struct trace *trace, bool there)
@@ -168,12 +171,12 @@ void trace_lane_before(struct trace *trace, bool there)
     if (trace->certain) {
         return;
     }
-    if (!there) {
+    trace->past_known = true;
+    if (there) { /* without a late one it was done later than was looked at */
+        trace->certain = trace->late.there;
+    } else {
         trace->late.there = false;
         trace->certain = trace->early.there;
-    } else {
-        trace->early.there = false;
-        trace->certain = trace->late.there;
     }
 }
 

@@ -25,14 +25,14 @@ struct trace_end {
 
 struct trace {
     struct place place; /* of the record */
+    int64_t append_ns;  /* likewise */
     uint32_t subscription;
     bool shared;
     bool single; /* it has no key, or a time to be delivered at: never in the lane of its key */
     uint64_t key;
     /* the subscription */
-    bool defined; /* its definition was the delta before this one */
-    bool met;     /* it was there */
-    bool passed;  /* it began behind the record */
+    bool met;    /* it was there */
+    bool passed; /* it began behind the record */
     bool has_cursor;
     struct cursor_row cursor;
     /* the lane of its key, its own lane */
@@ -44,20 +44,32 @@ struct trace {
     uint32_t attempts; /* as the record's row said last */
     int64_t first_failed_ns, last_failed_ns;
     /* what follows from it */
-    struct trace_end
-        early; /* if the lane of its key was not there before the first block looked at; with one that is known: simply */
-    struct trace_end late; /* if it was */
-    bool certain;          /* early, or late if that is there */
+    struct trace_end early; /* the lane of its key is known, or did not stand before the first block looked at, */
+    struct trace_end late;  /* or it did, until this */
+    bool certain;           /* late if that is there, else early */
+    bool past_known;        /* trace_lane_before said it */
 };
 
 /* Of what is asked about, subscription, mode, key and deliver_at count. */
-void trace_begin(struct trace *trace, const struct log_history *asked, struct place place);
+void trace_begin(struct trace *trace, const struct log_history *asked, struct place place, int64_t append_ns);
 
 /* It was dead and is given again: it stands aside from here on. */
 void trace_again(struct trace *trace);
 
-/* The next delta of the log, of any kind, and its block's append time. */
-void trace_delta(struct trace *trace, const struct delta *delta, int64_t block_ns);
+/* What stands before a delta in its block, since a subscription that begins shows by it: definition and cursor follow one another,
+ * and when it was reset, both follow the end of the one before. */
+struct trace_before {
+    int64_t block_ns;    /* append time */
+    bool end;            /* the delta before is an end */
+    uint32_t definition; /* it defines this subscription; 0: it is none, */
+    bool after_end;      /* right behind an end, */
+    int64_t created_ns;  /* and says this */
+};
+/* A delta was looked at: it stands before the next one. */
+void trace_pass(struct trace_before *before, const struct delta *delta);
+
+/* The next delta about its subscription. */
+void trace_delta(struct trace *trace, const struct delta *delta, const struct trace_before *before);
 
 /* Nothing more has to be looked at. */
 static inline bool trace_is_over(const struct trace *trace)

@@ -180,6 +180,10 @@ class ReceiptTest(DeliveryTest):
                          ["reset-%s" % self.name])
         delivery.change(self.client, "reset-%s" % self.name, delivery.RESET, self.client.durable_position())
         self.assertEqual(self.receipt(1, name="reset-%s" % self.name).state, delivery.PASSED)
+        delivery.create(self.client, "late-%s" % self.name, self.topic, start=self.client.durable_position())
+        self.assertEqual(self.receipt(1, name="late-%s" % self.name).state, delivery.PASSED)
+        self.publish("c")
+        self.assertEqual(self.receipt(2, name="late-%s" % self.name).state, delivery.AHEAD)
 
     def test_ordered_one_is_acknowledged_by_position(self):
         delivery.create(self.client, self.name, self.topic, delivery.ORDERED)
