@@ -59,6 +59,8 @@ truc_status core_create(const struct core_config *config, struct core **ret_core
     if (!core)
         return TRUC_NO_MEMORY;
     core->config = *config;
+    core->last_producer_id = config->last_producer_id;
+    core->last_subscription = config->last_subscription_id;
     pool_init(&core->topics, sizeof(struct topic), 10);
     pool_init(&core->producers, sizeof(struct producer), 8);
     pool_init(&core->sequences, sizeof(struct sequence), 12);

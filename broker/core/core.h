@@ -51,6 +51,8 @@ struct core_config {
     uint32_t clock_jump_ms;     /* 5,000 */
     uint32_t clock_behind_ms;   /* 60,000: at start, clock this far behind the last entry refuses appends */
     bool accept_clock;          /* operator said so */
+    uint64_t last_producer_id;  /* given out so far, also to what is gone; at least those of the rows */
+    uint32_t last_subscription_id;
     /* A batch that leaves the evidence level open was prepared at another level than its topic turned out to have: computes its
      * root, and sets its level, again. Called within a step; TRUC_NO_MEMORY. */
     truc_status (*digest_again)(void *context, struct core_prepared *prepared, enum evidence evidence);

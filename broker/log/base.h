@@ -55,8 +55,9 @@ struct log_engine {
 struct log {
     const struct log_engine *engine;
     struct log_identity identity;
+    struct log_ids ids;
     struct topics topics;
-    struct cut_cache *cuts; /* of all fetchers */
+    struct cut_cache *cuts;         /* of all fetchers */
     struct digest_context *digests; /* the log thread's */
     uint8_t chain[DIGEST_BYTES];    /* of the last block; the log thread's */
     bool failed;                    /* a commit failed; the log thread's */

@@ -165,6 +165,11 @@ struct log_capacity log_capacity(const struct log *log)
     return log->engine->capacity(log);
 }
 
+struct log_ids log_ids(const struct log *log)
+{
+    return log->ids;
+}
+
 struct log_usage log_usage(const struct log *log)
 {
     struct log_usage usage = {.engine = log->engine->name, .durable = log->engine->durable};

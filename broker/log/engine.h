@@ -48,6 +48,12 @@ struct log_capacity {
     char why[128];
 };
 
+/* Numbers given out when the log was opened, also to what is gone by then: none is given out twice. */
+struct log_ids {
+    uint64_t last_producer;
+    uint32_t last_subscription;
+};
+
 struct log_usage {
     const char *engine;
     uint64_t bytes; /* of blocks */
@@ -69,6 +75,7 @@ const struct log_identity *log_identity(const struct log *log);
 struct log_head log_head(const struct log *log);
 struct log_capacity log_capacity(const struct log *log);
 struct log_usage log_usage(const struct log *log);
+struct log_ids log_ids(const struct log *log);
 
 /* Commits one block. On TRUC_OK everything in it is durable and readable, and *ret_head is the new durable head. On any other
  * status nothing may be assumed, the log accepts no further commit, and the caller stops acknowledging and exits. */

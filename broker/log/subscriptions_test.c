@@ -393,6 +393,28 @@ static void blocks_of_deltas_alone_are_indexed_in_time(void **state)
     kit_remove(directory);
 }
 
+static void ids_of_what_is_gone_are_remembered(void **state)
+{
+    (void)state;
+    static struct model model;
+    char *directory = kit_directory();
+    struct maker maker;
+    struct log *log = open_log(directory, NULL, 1 << 20);
+    maker_init(&maker, log);
+    begin(&model, &maker);
+    end(&model, &maker, SUBSCRIPTIONS);
+    (void)maker_commit(&maker);
+    assert_int_equal(log_ids(log).last_subscription, 0); /* as of the opening */
+    for (int i = 0; i < 2; i++) {
+        log_close(log);
+        log = open_log(directory, NULL, 1 << 20);
+        assert_int_equal(log_ids(log).last_subscription, SUBSCRIPTIONS);
+    }
+    log_close(log);
+    maker_fini(&maker);
+    kit_remove(directory);
+}
+
 /* As a version that knew no subscriptions, and no recalls, left it. */
 static void derived_data_without_their_tables_goes_on(void **state)
 {
@@ -475,6 +497,7 @@ int main(void)
         cmocka_unit_test(rows_come_back_after_a_crash),
         cmocka_unit_test(hundred_thousand_lanes_stay_and_go),
         cmocka_unit_test(blocks_of_deltas_alone_are_indexed_in_time),
+        cmocka_unit_test(ids_of_what_is_gone_are_remembered),
         cmocka_unit_test(derived_data_without_their_tables_goes_on),
         cmocka_unit_test(verify_finds_what_no_subscription_is_there_for),
     };

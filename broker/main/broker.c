@@ -142,6 +142,8 @@ static truc_status create_core(struct broker *broker, const struct catalog_copy 
     memcpy(core_config.log_id, identity->log_id, LOG_ID_BYTES);
     memcpy(core_config.hash_secret, identity->hash_secret, HASH_SECRET_BYTES);
     core_config.generation = identity->generation;
+    core_config.last_producer_id = log_ids(broker->log).last_producer;
+    core_config.last_subscription_id = log_ids(broker->log).last_subscription;
     snprintf(core_config.engine, sizeof core_config.engine, "%s", usage.engine);
     core_config.durable = usage.durable;
     snprintf(core_config.agent, sizeof core_config.agent, "trucd/%s", TRUC_VERSION);

@@ -47,6 +47,16 @@ class WorkTest(unittest.TestCase):
         self.assertEqual((info["acknowledged"], info["lanes"], info["dead"]), (2, 3, 0))  # each without a key waits by itself
         self.assertEqual(self.work("known", "--limit", "3"), [2, 3, 4])
 
+    def test_what_was_removed_is_not_mistaken_for_what_comes_after(self):
+        with broker.Broker() as own:
+            for name in ("kept", "gone"):
+                self.assertEqual(cli.run(own.url, "subscription", "create", name, "removed.>").returncode, 0)
+            self.assertEqual(cli.run(own.url, "subscription", "rm", "gone").returncode, 0)
+            own.restart()
+            self.assertEqual(cli.run(own.url, "subscription", "create", "new", "removed.>").returncode, 0)
+            own.stop()
+            self.assertIn(b"everything holds", cli.run(None, "log", "verify", own.directory).stdout)
+
     def test_workers_share_and_keys_stay_in_order(self):
         self.create("divided", "divided.>")
         self.publish("divided.a", 12, 3)

@@ -8,7 +8,13 @@
 #include "broker/log/lmdb/segment.h"
 #include "broker/log/lmdb/sound.h"
 
-enum { SEAL_BYTES = 8, READERS_MAX = 256, FORMAT_VERSION = 1, MARK_BYTES = 4 + LOG_ID_BYTES + 8 * 8 + DIGEST_BYTES };
+enum {
+    SEAL_BYTES = 8,
+    READERS_MAX = 256,
+    FORMAT_VERSION = 2,
+    MARK_NUMBERS = 10,
+    MARK_BYTES = 4 + LOG_ID_BYTES + MARK_NUMBERS * 8 + DIGEST_BYTES
+};
 #define MAP_BYTES ((size_t)1 << 38) /* of address space only: the file has the size that it needs */
 
 static const char *const table_names[TABLE_COUNT] = {"meta",          "segments",  "topics",    "producers", "sequences",
@@ -211,6 +217,8 @@ truc_status derived_get_mark(struct derived *derived, MDB_txn *txn, struct deriv
     mark.first_append_ns = (int64_t)reader_u64(&reader);
     mark.last_append_ns = (int64_t)reader_u64(&reader);
     mark.next_run = reader_u64(&reader);
+    mark.last_producer_id = reader_u64(&reader);
+    mark.last_subscription_id = (uint32_t)reader_u64(&reader);
     struct bytes chain = reader_take(&reader, DIGEST_BYTES);
     if (reader.failed || reader_left(&reader) != 0 || version != FORMAT_VERSION) {
         return TRUC_DAMAGED;
@@ -225,18 +233,20 @@ truc_status derived_put_mark(struct derived *derived, MDB_txn *txn, const struct
 {
     struct derived_key key = meta_key(META_MARK);
     uint8_t value[MARK_BYTES], *p = value;
-    const uint64_t numbers[8] = {mark->generation,
-                                 mark->block,
-                                 mark->position,
-                                 mark->record_count,
-                                 mark->bytes,
-                                 (uint64_t)mark->first_append_ns,
-                                 (uint64_t)mark->last_append_ns,
-                                 mark->next_run};
+    const uint64_t numbers[MARK_NUMBERS] = {mark->generation,
+                                            mark->block,
+                                            mark->position,
+                                            mark->record_count,
+                                            mark->bytes,
+                                            (uint64_t)mark->first_append_ns,
+                                            (uint64_t)mark->last_append_ns,
+                                            mark->next_run,
+                                            mark->last_producer_id,
+                                            mark->last_subscription_id};
     store_u32(p, FORMAT_VERSION);
     memcpy(p + 4, mark->log_id, LOG_ID_BYTES);
     p += 4 + LOG_ID_BYTES;
-    for (int i = 0; i < 8; i++, p += 8) {
+    for (int i = 0; i < MARK_NUMBERS; i++, p += 8) {
         store_u64(p, numbers[i]);
     }
     memcpy(p, mark->chain, DIGEST_BYTES);

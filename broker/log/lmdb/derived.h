@@ -39,6 +39,8 @@ struct derived_mark {
     int64_t first_append_ns, last_append_ns;
     uint8_t chain[DIGEST_BYTES]; /* of block - 1 */
     uint64_t next_run;
+    uint64_t last_producer_id; /* these two: given out so far, also to what is gone */
+    uint32_t last_subscription_id;
 };
 
 struct derived {

@@ -81,11 +81,17 @@ static truc_status take_delta(struct harvest *harvest, const struct delta *delta
                                    .named = delta->producer.named,
                                    .scope = delta->producer.scope,
                                    .name = delta->producer.name};
+        if (row.producer_id > harvest->mark.last_producer_id) {
+            harvest->mark.last_producer_id = row.producer_id;
+        }
         return derived_put_producer(harvest->derived, harvest->txn, &row, why);
     }
     case DELTA_PRODUCER_END:
         return take_end(harvest, false, delta->producer_end);
     case DELTA_SUBSCRIPTION:
+        if (delta->subscription.subscription_id > harvest->mark.last_subscription_id) {
+            harvest->mark.last_subscription_id = delta->subscription.subscription_id;
+        }
         return derived_put_subscription(harvest->derived, harvest->txn, &delta->subscription, why);
     case DELTA_SUBSCRIPTION_END:
         return take_end(harvest, true, delta->subscription_end);

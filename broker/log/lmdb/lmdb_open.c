@@ -225,6 +225,7 @@ static truc_status restore(struct lmdb_log *log, const struct catalog_visitor *v
     log->base.head.last_append_ns = mark.last_append_ns;
     log->base.first_append_ns = mark.first_append_ns;
     log->base.bytes = mark.bytes;
+    log->base.ids = (struct log_ids){mark.last_producer_id, mark.last_subscription_id};
     struct restore restore = {.log = log, .visitor = visitor};
     struct derived_visitor rows = {.catalog = {&restore, restore_topic, restore_producer, restore_sequence, restore_subscription,
                                                restore_cursor, restore_lane, restore_recall},
