@@ -188,6 +188,8 @@ class KilledTest(unittest.TestCase):
                 for _ in range(12):
                     stop.wait(chance.uniform(0.05, 0.4))
                     server.restart()
+                # A slow machine may have got little through between the kills.
+                enough = broker.eventually(lambda: list(codes.values()).count(0) > 12, timeout=60)
             finally:
                 stop.set()
                 for thread in threads:
@@ -200,7 +202,7 @@ class KilledTest(unittest.TestCase):
             acknowledged = {mark for mark, code in codes.items() if code == 0}
             self.assertEqual(acknowledged - set(stored[0]), set())
             self.assertLessEqual(set(stored[0]), set(codes))
-            self.assertGreater(len(acknowledged), 12)
+            self.assertTrue(enough)
             print("%d published together, %d acknowledged, %d stored" % (len(codes), len(acknowledged), len(stored[0])))
 
 
