@@ -259,8 +259,8 @@ enum core_effect_kind {
     EFFECT_SCAN_OPEN,  /* reader, spec (pattern and filter): prepare to scan; nothing is answered */
     EFFECT_SCAN,       /* reader, scan: answer CORE_SCANNED */
     EFFECT_FETCH_OPEN, /* reader: prepare to fetch; nothing is answered */
-    EFFECT_FETCH,      /* reader, places, place_count (at most 256): answer CORE_FETCHED with some of the first ones' entries,
-                        * whole or cut, at least one when it can be read */
+    EFFECT_FETCH,      /* reader, places, place_count (at most GRANT_RECORDS_MAX): answer CORE_FETCHED with some of the first ones'
+                        * entries,      whole or cut, at least one when it can be read */
     EFFECT_LOOK,       /* reader, look: opened, answered by CORE_LOOKED, nothing else is asked of it */
     EFFECT_READ_CLOSE, /* reader: nothing further will be asked; an answer under way may still come and is dropped */
     EFFECT_WAKE_AT,    /* boot_ns: CORE_TICK is due then; the latest one counts */

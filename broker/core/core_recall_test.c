@@ -261,7 +261,8 @@ static void worker_is_told_of_durable_recalls_by_anyone(void **state)
 static void every_record_of_a_full_delivery_is_told(void **state)
 {
     static struct place places[GRANT_RECORDS_MAX];
-    static uint64_t recalls[RECALLS_PER_BATCH_MAX];
+    static uint64_t recalls[GRANT_RECORDS_MAX];
+    uint32_t half = GRANT_RECORDS_MAX / 2; /* a batch holds no more than RECALLS_PER_BATCH_MAX */
     const struct core_entry_ref ref = {0, 0, 1, GRANT_RECORDS_MAX, ENTRY_BYTES};
     const Truc__V1__Deliver *frame;
     uint64_t worker = kit_session(&kit, "H26.16", "worker");
@@ -273,10 +274,10 @@ static void every_record_of_a_full_delivery_is_told(void **state)
         places[i] = (struct place){0, i};
         recalls[i] = i;
     }
-    offer(sender, RECALLS_PER_BATCH_MAX, recalls, RECALLS_PER_BATCH_MAX);
-    accepted(sender, RECALLS_PER_BATCH_MAX);
-    offer(stranger, RECALLS_PER_BATCH_MAX, recalls, RECALLS_PER_BATCH_MAX);
-    accepted(stranger, RECALLS_PER_BATCH_MAX);
+    for (uint32_t i = 0; i < 4; i++) {
+        offer(i < 2 ? sender : stranger, half, recalls + i % 2 * half, half);
+        accepted(i < 2 ? sender : stranger, half);
+    }
     subscribe(worker, "work", TRUC__V1__SUBSCRIPTION_MODE__SUBSCRIPTION_MODE_SHARED);
     frame = deliver(worker, places, GRANT_RECORDS_MAX, &ref, 1);
     assert_int_equal(frame->n_recalled, GRANT_RECORDS_MAX);

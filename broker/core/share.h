@@ -28,7 +28,7 @@
 
 struct share;
 
-enum { LANE_RECORDS_MAX = 1024, SEARCH_KEYS_MAX = 256, GRANT_RECORDS_MAX = 256, KEY_RUN_MAX = LANE_RECORDS_MAX };
+enum { LANE_RECORDS_MAX = 1024, SEARCH_KEYS_MAX = 256, GRANT_RECORDS_MAX = 384, KEY_RUN_MAX = LANE_RECORDS_MAX };
 
 struct share_config {
     uint32_t attempts_max;                         /* deliveries before a record is dead; 0: without limit */

@@ -36,7 +36,7 @@ enum {
     /* Lanes that are ready before anybody takes them, so that workers need not wait for the log: twice what they can take at once,
      * but some, and not very many. */
     READY_MIN = SHARE_READY_MIN,
-    READY_MAX = 1024
+    READY_MAX = 2048
 };
 
 enum lane_state {
