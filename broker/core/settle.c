@@ -199,6 +199,11 @@ static void settle_ordered(struct core *core, struct attachment *attachment, uin
                      (unsigned long long)subscription->place.position);
         return;
     }
+    if (core->failed) { /* also of what was acknowledged before: it may not have come to the disk */
+        answer_error(core, attachment->connection, request_id, refusal_retry(TRUC_STOPPED, RETRY_STATE_MS),
+                     "the log failed (%s); trucd exits, acknowledge again when it is back", core->failure);
+        return;
+    }
     settle = create(core, attachment->connection, request_id);
     if (!settle || (position > subscription->place.position && !pending_delta(core, &delta, false))) {
         if (settle)

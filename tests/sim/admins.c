@@ -105,13 +105,12 @@ static void turn(struct client *client)
 {
     struct admin *admin = client->state;
 
-    if (world.calm && is_done(client))
-        return;
     if (!client->connection)
         client_connect(client);
     else if (!admin->waiting)
         act(client);
-    client_next_turn(client, !admin->exists || admin->paused || world.calm ? (int64_t)draw(60) * MS : (int64_t)draw(3000) * MS);
+    /* Also when all is well: what was said on an older connection may still be on its way. */
+    client_next_turn(client, is_done(client) ? (int64_t)draw(3000) * MS : (int64_t)draw(60) * MS);
 }
 
 static void lost(struct client *client)

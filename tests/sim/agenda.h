@@ -11,7 +11,7 @@ enum occurrence_kind {
     OCCUR_GONE,      /* number: the client does */
     OCCUR_CLIENT,    /* number: a client's turn */
     OCCUR_COMMIT,    /* the block under way is on disk */
-    OCCUR_COMMITTED, /* the core learns it: ticket in number, head in message */
+    OCCUR_COMMITTED, /* the core learns it: ticket in number, head in message; no message: it failed */
     OCCUR_READING,   /* message: an answer to one of the core's readings */
     OCCUR_WAKE,      /* the core asked for it */
     OCCUR_FAULT      /* something goes wrong */

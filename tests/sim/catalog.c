@@ -4,7 +4,7 @@
 
 #include "batches.h"
 
-enum { TOPICS_MAX = 64, SUBSCRIPTIONS_MAX = 512 };
+enum { TOPICS_MAX = 64, SUBSCRIPTIONS_MAX = 8192 };
 
 static struct catalog_topic topics[TOPICS_MAX]; /* by id - 1 */
 static uint32_t topic_count;
@@ -16,11 +16,14 @@ static size_t sequence_count, sequence_capacity, next_capacity;
 static uint32_t *sequence_first;
 static size_t first_capacity;
 static struct catalog_subscription *subscriptions[SUBSCRIPTIONS_MAX]; /* owned; by id - 1 */
+static uint32_t subscription_last, subscription_first; /* ids: none is above, none is below */
 
 void catalog_begin(void)
 {
     topic_count = 0;
     producer_count = sequence_count = 0;
+    subscription_last = 0;
+    subscription_first = 1;
 }
 
 static void drop_subscription(uint32_t id)
@@ -29,12 +32,14 @@ static void drop_subscription(uint32_t id)
         free(subscriptions[id - 1]->lanes);
     free(subscriptions[id - 1]);
     subscriptions[id - 1] = NULL;
+    while (subscription_first <= subscription_last && !subscriptions[subscription_first - 1])
+        subscription_first++;
 }
 
 void catalog_end(void)
 {
-    for (uint32_t id = 1; id <= SUBSCRIPTIONS_MAX; id++)
-        drop_subscription(id);
+    while (subscription_first <= subscription_last)
+        drop_subscription(subscription_first);
 }
 
 /* --- what becomes durable ------------------------------------------------------------------------------------------------------ */
@@ -111,6 +116,10 @@ static void take_subscription(const struct subscription_row *row)
     if (!subscription) {
         SIM_CHECK(!catalog_find(row->owner, row->name), "two subscriptions have one name");
         subscription = subscriptions[row->subscription_id - 1] = take_memory(sizeof *subscription);
+        if (row->subscription_id > subscription_last)
+            subscription_last = row->subscription_id;
+        if (row->subscription_id < subscription_first)
+            subscription_first = row->subscription_id;
     }
     subscription->there = true;
     subscription_row_copy(&subscription->row, row, subscription->text);
@@ -283,7 +292,7 @@ struct catalog_subscription *catalog_subscription(uint32_t id)
 
 struct catalog_subscription *catalog_find(struct bytes owner, struct bytes name)
 {
-    for (uint32_t i = 0; i < SUBSCRIPTIONS_MAX; i++) {
+    for (uint32_t i = subscription_first - 1; i < subscription_last; i++) {
         if (subscriptions[i] && bytes_equal(subscriptions[i]->row.owner, owner) && bytes_equal(subscriptions[i]->row.name, name))
             return subscriptions[i];
     }
@@ -325,11 +334,11 @@ void catalog_restore(struct core *core)
         SIM_CHECK(core_restore_topic(core, &topics[i].row) == TRUC_OK, "a topic cannot be restored");
     }
     restore_producers(core);
-    for (uint32_t i = 0; i < SUBSCRIPTIONS_MAX; i++) {
+    for (uint32_t i = subscription_first - 1; i < subscription_last; i++) {
         if (subscriptions[i])
             SIM_CHECK(core_restore_subscription(core, &subscriptions[i]->row) == TRUC_OK, "a subscription cannot be restored");
     }
-    for (uint32_t i = 0; i < SUBSCRIPTIONS_MAX; i++) {
+    for (uint32_t i = subscription_first - 1; i < subscription_last; i++) {
         if (!subscriptions[i])
             continue;
         SIM_CHECK(core_restore_cursor(core, &subscriptions[i]->cursor) == TRUC_OK, "a cursor cannot be restored");

@@ -20,7 +20,7 @@
 #include "store.h"
 #include "world.h"
 
-enum { STEPS_DEFAULT = 10000, SEEDS_DEFAULT = 1000, CALM_STEPS_MAX = 400000, SEED_SECONDS_MAX = 100 };
+enum { STEPS_DEFAULT = 10000, SEEDS_DEFAULT = 1000, CALM_STEPS_MAX = 400000, SEED_SECONDS_MAX = 60 };
 
 static uint64_t seed_now, random_state[2];
 static time_t began;

@@ -7,15 +7,16 @@
 #include "read_model.h"
 #include "share_model.h"
 
-enum { SUBS_MAX = 512 };
+enum { SUBS_MAX = 8192 };
 
 static struct sub *subs[SUBS_MAX]; /* by id - 1; owned */
-static uint32_t last_id;
+static uint32_t last_id, first_id; /* none is above, none is below */
 static struct attachment *asking; /* of the SUBSCRIBE of this step, until it is confirmed */
 
 void subscriptions_begin(void)
 {
     last_id = 0;
+    first_id = 1;
     asking = NULL;
 }
 
@@ -30,12 +31,14 @@ static void drop(uint32_t id)
     share_fini(sub);
     free(sub);
     subs[id - 1] = NULL;
+    while (first_id <= last_id && !subs[first_id - 1])
+        first_id++;
 }
 
 void subscriptions_end(void)
 {
-    for (uint32_t id = 1; id <= last_id; id++)
-        drop(id);
+    while (first_id <= last_id)
+        drop(first_id);
 }
 
 struct sub *sub_at(uint32_t id)
@@ -43,14 +46,19 @@ struct sub *sub_at(uint32_t id)
     return id > 0 && id <= last_id ? subs[id - 1] : NULL;
 }
 
-uint32_t sub_count(void)
+uint32_t sub_first(void)
+{
+    return first_id;
+}
+
+uint32_t sub_last(void)
 {
     return last_id;
 }
 
 struct sub *sub_named(struct bytes owner, struct bytes name)
 {
-    for (uint32_t id = 1; id <= last_id; id++) {
+    for (uint32_t id = first_id; id <= last_id; id++) {
         struct sub *sub = subs[id - 1];
 
         if (sub && sub->there && bytes_equal(sub->row.owner, owner) && bytes_equal(sub->row.name, name))
@@ -78,6 +86,8 @@ static void define(const struct subscription_row *row)
     if (!sub) {
         SIM_CHECK(!sub_named(row->owner, row->name), "two subscriptions have one name");
         sub = subs[row->subscription_id - 1] = take_memory(sizeof *sub);
+        if (row->subscription_id < first_id)
+            first_id = row->subscription_id;
     }
     sub->there = true;
     subscription_row_copy(&sub->row, row, sub->text);
@@ -132,7 +142,7 @@ void subscriptions_delta(uint64_t ticket, const struct delta *delta)
 
 void subscriptions_durable(void)
 {
-    for (uint32_t id = 1; id <= last_id; id++) {
+    for (uint32_t id = first_id; id <= last_id; id++) {
         if (!subs[id - 1])
             continue;
         if (!subs[id - 1]->there && !catalog_subscription(id))
@@ -144,7 +154,7 @@ void subscriptions_durable(void)
 
 void subscriptions_crash(void)
 {
-    for (uint32_t id = 1; id <= last_id; id++) {
+    for (uint32_t id = first_id; id <= last_id; id++) {
         struct sub *sub = subs[id - 1];
         const struct catalog_subscription *row = catalog_subscription(id);
 
@@ -173,7 +183,7 @@ void subscriptions_crash(void)
 
 struct attachment *attachment_of(uint64_t connection, uint64_t request_id)
 {
-    for (uint32_t id = 1; id <= last_id; id++) {
+    for (uint32_t id = first_id; id <= last_id; id++) {
         for (struct attachment *at = subs[id - 1] ? subs[id - 1]->attachments : NULL; at; at = at->next) {
             if (at->connection == connection && at->request_id == request_id)
                 return at;
@@ -184,7 +194,7 @@ struct attachment *attachment_of(uint64_t connection, uint64_t request_id)
 
 struct attachment *attachment_fetching(uint64_t reader)
 {
-    for (uint32_t id = 1; id <= last_id; id++) {
+    for (uint32_t id = first_id; id <= last_id; id++) {
         for (struct attachment *at = subs[id - 1] ? subs[id - 1]->attachments : NULL; at; at = at->next) {
             if (at->fetch == reader)
                 return at;
@@ -252,7 +262,7 @@ void attachment_leaves(struct attachment *attachment, bool counted)
 
 void subscriptions_left(uint64_t connection)
 {
-    for (uint32_t id = 1; id <= last_id; id++) {
+    for (uint32_t id = first_id; id <= last_id; id++) {
         struct attachment *next;
 
         for (struct attachment *at = subs[id - 1] ? subs[id - 1]->attachments : NULL; at; at = next) {

@@ -51,7 +51,8 @@ void subscriptions_end(void);
 
 struct sub *sub_at(uint32_t id);                              /* NULL: never heard of, or long gone */
 struct sub *sub_named(struct bytes owner, struct bytes name); /* that is there; NULL */
-uint32_t sub_count(void);                                     /* highest id */
+uint32_t sub_first(void);                                     /* ids: from this one ... */
+uint32_t sub_last(void);                                      /* ... to this one */
 
 void subscriptions_delta(uint64_t ticket, const struct delta *delta);
 void subscriptions_durable(void);

@@ -19,6 +19,7 @@ static void begin(struct client *client)
     struct worker *worker = client->state = take_memory(sizeof *worker);
 
     worker->temper = 1 + (unsigned)draw(12);
+    worker->last_settled = NOBODYS_LEASE;
 }
 
 static void subscribe(struct client *client)
@@ -42,6 +43,7 @@ static void forget(struct worker *worker)
     worker->subscribe_id = 0;
     worker->taking_part = false;
     worker->held_count = worker->credit_owed = 0;
+    worker->last_settled = NOBODYS_LEASE; /* a new session's leases may have the same numbers */
 }
 
 static void lost(struct client *client)

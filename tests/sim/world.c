@@ -14,6 +14,7 @@
 enum { EVENTS_MAX = 8 };
 
 struct world world;
+static int64_t committed_ns; /* when the core learns of the last commit */
 uint64_t world_steps_all;
 
 /* What a step is made of. */
@@ -109,6 +110,8 @@ static void step(const struct core_event *events, size_t count)
     for (size_t i = 0; i < effects.count; i++)
         take_effect(&effects.effects[i]);
     invariants_stepped();
+    for (size_t i = 0; i < count; i++)
+        world.failed = world.failed || events[i].kind == CORE_LOG_FAILED;
     SIM_CHECK(readings_given() == 0, "the core keeps %zu buffers that are not its own", readings_given());
     SIM_CHECK(batches_held() == 0, "the core keeps %zu batches that are not its own", batches_held());
     begin_commit();
@@ -142,7 +145,7 @@ static void start(void)
     memcpy(config.hash_secret, hash_secret, sizeof config.hash_secret);
     memset(config.log_id, 0x4c, sizeof config.log_id);
     world.life++;
-    world.drained = false;
+    world.drained = world.failed = false;
     SIM_CHECK(core_create(&config, &world.core) == TRUC_OK, "no memory");
     catalog_restore(world.core);
     append_clock_start(&config, world.now, store.head.last_append_ns);
@@ -151,6 +154,7 @@ static void start(void)
 
 void world_begin(void)
 {
+    committed_ns = 0;
     world = (struct world){.now = {.boot_ns = INT64_C(5000000000), .wall_ns = INT64_C(1800000000000000000)}};
     start();
 }
@@ -220,29 +224,45 @@ static bool gather_frame(struct gathered *gathered, struct message *message)
     }
     /* What the invariants tell from the effects of a step must be the only one of its kind there. */
     gathered->full = event->frame.kind == FRAME_SUBSCRIBE || event->frame.kind == FRAME_SUBSCRIPTION_CREATE ||
-                     event->frame.kind == FRAME_SUBSCRIPTION_CHANGE;
+                     event->frame.kind == FRAME_SUBSCRIPTION_CHANGE || event->frame.kind == FRAME_SETTLE;
     return true;
 }
 
-/* The block under way is on disk, or never will be. */
-static bool finish_commit(struct gathered *gathered)
+/* The core learns of commits in order, and that one failed (without a head) after those before. */
+static void tell_commit(struct core_head *head)
 {
+    if (committed_ns < world.now.boot_ns)
+        committed_ns = world.now.boot_ns;
+    committed_ns += (int64_t)draw((uint64_t)MS / 4);
+    agenda_add(committed_ns, OCCUR_COMMITTED, world.life, store.durable_ticket, head);
+}
+
+/* The block under way is on disk, or never will be. */
+static void finish_commit(void)
+{
+    struct core_head *head;
+
     if (world.fails_one_in > 0 && one_in(world.fails_one_in)) {
         store.failed = true;
-        gathered->events[gathered->count] =
-            (struct core_event){.kind = CORE_LOG_FAILED, .status = TRUC_IO, .why = "a flush failed"};
-        agenda_add(world.now.boot_ns + (int64_t)draw(50) * MS, OCCUR_FAULT, world.life, FAULT_CRASH, NULL);
-        return true;
+        tell_commit(NULL);
+        return;
     }
     store_commit_end();
-    if (store.durable_ticket > 0) {
-        struct core_head *head = take_memory(sizeof *head);
-
-        *head = store.head;
-        agenda_add(world.now.boot_ns + 1 + (int64_t)draw((uint64_t)MS / 4), OCCUR_COMMITTED, world.life, store.durable_ticket, head);
-    }
+    head = take_memory(sizeof *head);
+    *head = store.head;
+    tell_commit(head);
     begin_commit();
-    return false;
+}
+
+static void gather_commit(struct core_event *event, const struct occurrence *one)
+{
+    if (one->message) {
+        *event = (struct core_event){.kind = CORE_COMMITTED, .ticket = one->number, .capacity = capacity()};
+        memcpy(&event->head, one->message, sizeof event->head);
+        return;
+    }
+    *event = (struct core_event){.kind = CORE_LOG_FAILED, .status = TRUC_IO, .why = "a flush failed"};
+    agenda_add(world.now.boot_ns + (int64_t)draw(50) * MS, OCCUR_FAULT, world.life, FAULT_CRASH, NULL);
 }
 
 static bool gather_loss(struct gathered *gathered, uint64_t number)
@@ -270,11 +290,11 @@ static void gather(struct gathered *gathered, struct occurrence *one)
         told = gather_loss(gathered, one->number);
         break;
     case OCCUR_COMMIT:
-        told = finish_commit(gathered);
+        finish_commit();
+        told = false;
         break;
     case OCCUR_COMMITTED:
-        *event = (struct core_event){.kind = CORE_COMMITTED, .ticket = one->number, .capacity = capacity()};
-        memcpy(&event->head, one->message, sizeof event->head);
+        gather_commit(event, one);
         break;
     case OCCUR_READING:
         *event = readings_answer(one->message);

@@ -11,6 +11,7 @@ struct world {
     uint64_t steps;
     bool calm;    /* nothing goes wrong any more */
     bool drained; /* the core says that nothing is pending */
+    bool failed;  /* the core was told in an earlier step that a flush failed */
     /* of this seed */
     bool proves;            /* clients check digests */
     unsigned together;      /* events of one step, at most */
