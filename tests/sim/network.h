@@ -35,6 +35,7 @@ struct connection {
     uint64_t number; /* from 1 */
     struct client *client;
     bool broker_has, client_has; /* it */
+    bool lost;                   /* to the broker: what is still under way to it does not arrive */
     uint32_t life;               /* of the core it leads to */
     int64_t up_ns, down_ns;      /* when the last frame arrives */
     int64_t latency_ns;

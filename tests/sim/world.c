@@ -185,6 +185,7 @@ void world_drain(void)
 
 void world_end(void)
 {
+    stop();
     while (agenda_next()) {
         struct occurrence one = agenda_take();
 
@@ -192,7 +193,7 @@ void world_end(void)
             batch_unref(((struct message *)one.message)->batch);
         free(one.message);
     }
-    stop();
+    agenda_clear();
 }
 
 /* --- occurrences ------------------------------------------------------------------------------------------------------------------- */
@@ -205,7 +206,7 @@ static bool gather_frame(struct gathered *gathered, struct message *message)
     size_t size;
 
     *event = (struct core_event){.connection = message->connection};
-    if (message->size == 0) {
+    if (message->size == 0 && !connection->lost) {
         event->kind = CORE_CONNECTED;
         connection->broker_has = true;
         return true;
@@ -269,6 +270,7 @@ static bool gather_loss(struct gathered *gathered, uint64_t number)
 {
     struct connection *connection = connection_at(number);
 
+    connection->lost = true;
     if (!connection->broker_has)
         return false;
     connection->broker_has = false;
