@@ -49,7 +49,7 @@ bool settle_pend(struct core *core, struct subscription *subscription)
     while (subscription->settles) {
         struct settle *settle = subscription->settles;
 
-        if (core->pending.count > 0) {
+        if (core->pending.count > 0 && !CANARY_SETTLE_BEFORE_COMMIT) {
             if (!pending_reserve(core, 1))
                 return false;
             pending_add(core, &(struct pending){.ticket = core->last_ticket,
@@ -58,7 +58,7 @@ bool settle_pend(struct core *core, struct subscription *subscription)
                                                 .memory_bytes = PENDING_OVERHEAD});
         }
         subscription->settles = settle->next;
-        if (core->pending.count == 0) {
+        if (core->pending.count == 0 || CANARY_SETTLE_BEFORE_COMMIT) {
             settle_answer(core, settle->index);
             settle_forget(core, settle->index);
         }

@@ -14,10 +14,18 @@ struct worker {
     unsigned temper;       /* how rarely it refuses */
 };
 
+/* The lease given last of each subscription, to be settled by somebody else. */
+static struct {
+    const struct client *client;
+    const struct connection *connection;
+    uint64_t subscribe_id, lease;
+} latest[NAMES_MAX * 2];
+
 static void begin(struct client *client)
 {
     struct worker *worker = client->state = take_memory(sizeof *worker);
 
+    latest[client->role].client = NULL;
     worker->temper = 1 + (unsigned)draw(12);
     worker->last_settled = NOBODYS_LEASE;
 }
@@ -81,6 +89,37 @@ static void take_some(struct worker *worker, Truc__V1__Settlement *settlement)
     memmove(worker->held + first, worker->held + first + count, (worker->held_count - first) * sizeof worker->held[0]);
 }
 
+/* A lease that another worker holds, as long as both take part: after that its number may be given again. 0: none is known. */
+static uint64_t foreign_lease(const struct client *client)
+{
+    const struct client *other = latest[client->role].client;
+
+    if (!other || other == client || other->connection != latest[client->role].connection || !other->connection ||
+        !other->connection->broker_has || !client->connection->broker_has ||
+        ((const struct worker *)other->state)->subscribe_id != latest[client->role].subscribe_id)
+        return 0;
+    return latest[client->role].lease;
+}
+
+/* What was settled before, is another's, or never was. */
+static void add_false(const struct client *client, Truc__V1__Settlement *settlement)
+{
+    const struct worker *worker = client->state;
+    uint64_t foreign = foreign_lease(client);
+
+    truc__v1__settlement__init(settlement);
+    settlement->outcome = (Truc__V1__Outcome)(TRUC__V1__OUTCOME__OUTCOME_ACK + draw(5));
+    settlement->first = NOBODYS_LEASE + draw(100);
+    settlement->count = (uint32_t)draw(3);
+    if (foreign != 0 && one_in(2)) {
+        settlement->first = foreign;
+        settlement->count = 1;
+    } else if (one_in(2)) {
+        settlement->first = worker->last_settled;
+        settlement->count = 0;
+    }
+}
+
 static void settle(struct client *client)
 {
     struct worker *worker = client->state;
@@ -93,13 +132,9 @@ static void settle(struct client *client)
         pointers[count] = &settlements[count];
         take_some(worker, &settlements[count++]);
     }
-    if (one_in(12) && !world.calm) { /* settled before, or never one's own */
-        truc__v1__settlement__init(&settlements[count]);
-        settlements[count].outcome = (Truc__V1__Outcome)(TRUC__V1__OUTCOME__OUTCOME_ACK + draw(5));
-        settlements[count].first = one_in(2) ? worker->last_settled : NOBODYS_LEASE + draw(100);
-        settlements[count].count = (uint32_t)draw(3);
-        if (settlements[count].first != worker->last_settled || settlements[count].count <= 1)
-            pointers[count] = &settlements[count], count++;
+    if (one_in(12) && !world.calm) {
+        pointers[count] = &settlements[count];
+        add_false(client, &settlements[count++]);
     }
     if (count == 0)
         return;
@@ -169,6 +204,10 @@ static void delivered(struct client *client, const Truc__V1__Deliver *deliver)
                 worker->held[worker->held_count++] = lease;
         }
     }
+    latest[client->role].client = client;
+    latest[client->role].connection = client->connection;
+    latest[client->role].subscribe_id = worker->subscribe_id;
+    latest[client->role].lease = lease - 1;
     client_soon(client);
 }
 
