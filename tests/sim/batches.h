@@ -1,4 +1,5 @@
-/* batches.h: batches of real bytes, as a client makes them, and what the broker's verify pool makes of them. Layer: test of core. */
+/* batches.h: batches of real bytes, as a client makes them, and what the broker's verify pool makes of them. Layer: test of core.
+ */
 #ifndef TRUC_TESTS_SIM_BATCHES_H
 #define TRUC_TESTS_SIM_BATCHES_H
 

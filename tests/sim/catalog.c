@@ -16,7 +16,7 @@ static size_t sequence_count, sequence_capacity, next_capacity;
 static uint32_t *sequence_first;
 static size_t first_capacity;
 static struct catalog_subscription *subscriptions[SUBSCRIPTIONS_MAX]; /* owned; by id - 1 */
-static uint32_t subscription_last, subscription_first; /* ids: none is above, none is below */
+static uint32_t subscription_last, subscription_first;                /* ids: none is above, none is below */
 
 void catalog_begin(void)
 {
@@ -42,7 +42,8 @@ void catalog_end(void)
         drop_subscription(subscription_first);
 }
 
-/* --- what becomes durable ------------------------------------------------------------------------------------------------------ */
+/* --- what becomes durable ------------------------------------------------------------------------------------------------------
+ */
 
 static void keep_text(char *out, size_t capacity, struct bytes text)
 {
@@ -56,7 +57,8 @@ static void take_topic(const struct delta_topic *delta)
 {
     struct catalog_topic *topic = &topics[topic_count];
 
-    SIM_CHECK(delta->topic_id == topic_count + 1 && topic_count < TOPICS_MAX, "topic id %u follows %u", delta->topic_id, topic_count);
+    SIM_CHECK(delta->topic_id == topic_count + 1 && topic_count < TOPICS_MAX, "topic id %u follows %u", delta->topic_id,
+              topic_count);
     for (uint32_t i = 0; i < topic_count; i++)
         SIM_CHECK(!bytes_equal(topics[i].row.name, delta->name), "a topic is made a second time");
     memset(topic, 0, sizeof *topic);
@@ -130,7 +132,8 @@ static void take_cursor(const struct cursor_row *row)
     struct catalog_subscription *subscription = catalog_subscription(row->subscription_id);
 
     SIM_CHECK(subscription, "a cursor of subscription %u, which is not there", row->subscription_id);
-    SIM_CHECK(!place_is_before(row->place, subscription->cursor.place), "the cursor of subscription %u goes back", row->subscription_id);
+    SIM_CHECK(!place_is_before(row->place, subscription->cursor.place), "the cursor of subscription %u goes back",
+              row->subscription_id);
     subscription->cursor = *row;
 }
 
@@ -227,16 +230,15 @@ static void count_sequence(const struct core_append *append)
               "position %llu is of producer %llu, epoch %u, which is not open", (unsigned long long)append->position,
               (unsigned long long)append->fields.producer_id, append->fields.epoch);
     row = provide_sequence(append->fields.producer_id, append->fields.topic_id);
-    SIM_CHECK(append->fields.first_sequence == row->next_sequence,
-              "producer %llu has sequence %llu stored where %llu follows", (unsigned long long)row->producer_id,
-              (unsigned long long)append->fields.first_sequence, (unsigned long long)row->next_sequence);
+    SIM_CHECK(append->fields.first_sequence == row->next_sequence, "producer %llu has sequence %llu stored where %llu follows",
+              (unsigned long long)row->producer_id, (unsigned long long)append->fields.first_sequence,
+              (unsigned long long)row->next_sequence);
     row->next_sequence += append->fields.record_count;
     if (row->result_count == BATCHES_IN_FLIGHT_MAX)
         memmove(row->results, row->results + 1, (BATCHES_IN_FLIGHT_MAX - 1) * sizeof row->results[0]);
     else
         row->result_count++;
-    row->results[row->result_count - 1] =
-        (struct batch_result){append->position, append->base_offset, append->fields.record_count};
+    row->results[row->result_count - 1] = (struct batch_result){append->position, append->base_offset, append->fields.record_count};
 }
 
 void catalog_entry(const struct core_append *append, size_t batch_bytes)
@@ -261,7 +263,8 @@ void catalog_entry(const struct core_append *append, size_t batch_bytes)
         count_sequence(append);
 }
 
-/* --- asking -------------------------------------------------------------------------------------------------------------------- */
+/* --- asking --------------------------------------------------------------------------------------------------------------------
+ */
 
 struct catalog_topic *catalog_topic(uint32_t id)
 {
@@ -308,7 +311,8 @@ const struct lane_row *catalog_lane(const struct catalog_subscription *subscript
     return NULL;
 }
 
-/* --- restoring ------------------------------------------------------------------------------------------------------------------ */
+/* --- restoring ------------------------------------------------------------------------------------------------------------------
+ */
 
 static void restore_producers(struct core *core)
 {

@@ -11,8 +11,8 @@ enum { CLIENTS_MAX = 48, NAMES_MAX = 4 };
 
 struct client;
 struct client_kind {
-    void (*begin)(struct client *client);                                                       /* once */
-    void (*connected)(struct client *client);                                                   /* it has greeted and logged in */
+    void (*begin)(struct client *client);                                                        /* once */
+    void (*connected)(struct client *client);                                                    /* it has greeted and logged in */
     void (*received)(struct client *client, struct request *request, const struct frame *frame); /* request NULL: id 0 */
     void (*lost)(struct client *client);
     void (*turn)(struct client *client); /* connected or not */

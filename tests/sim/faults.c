@@ -51,7 +51,7 @@ void fault_happens(enum fault fault)
 
 void fault_any(void)
 {
-    static const enum fault faults[] = {FAULT_CRASH, FAULT_CRASH, FAULT_DRAIN, FAULT_LOSS,      FAULT_LOSS,     FAULT_LOSS,
+    static const enum fault faults[] = {FAULT_CRASH, FAULT_CRASH, FAULT_DRAIN, FAULT_LOSS,     FAULT_LOSS,  FAULT_LOSS,
                                         FAULT_LOSS,  FAULT_LOSS,  FAULT_CLOCK, FAULT_LOSS_ALL, FAULT_SLEEP, FAULT_SLOW_DISK};
 
     fault_happens(faults[draw(sizeof faults / sizeof faults[0])]);

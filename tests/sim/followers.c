@@ -55,7 +55,8 @@ static void read_on(struct client *client, const struct frame *frame)
     client_soon(client);
 }
 
-/* --- ordered ------------------------------------------------------------------------------------------------------------------------- */
+/* --- ordered
+ * ------------------------------------------------------------------------------------------------------------------------- */
 
 static void subscribe(struct client *client)
 {
@@ -122,7 +123,8 @@ static void follower_received(struct client *client, struct request *request, co
         follower->next = follower->acknowledged = ((const Truc__V1__ReadOk *)header_decode(frame))->from_position;
     } else if (frame->kind == FRAME_READ_DATA && mine) {
         read_on(client, frame);
-    } else if ((frame->kind == FRAME_READ_END && mine) || (frame->kind == FRAME_ERROR && request && request->kind == FRAME_SUBSCRIBE)) {
+    } else if ((frame->kind == FRAME_READ_END && mine) ||
+               (frame->kind == FRAME_ERROR && request && request->kind == FRAME_SUBSCRIBE)) {
         forget(client);
         client_next_turn(client, (int64_t)draw(100) * MS);
     } else if (frame->kind == FRAME_ERROR && request && request->kind == FRAME_SETTLE) {
@@ -139,7 +141,8 @@ static bool done(const struct client *client)
 
 const struct client_kind follower_kind = {begin, subscribe, follower_received, forget, follower_turn, done, end};
 
-/* --- plain ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- plain
+ * ---------------------------------------------------------------------------------------------------------------------------- */
 
 static void read_something(struct client *client)
 {

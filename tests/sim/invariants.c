@@ -21,7 +21,8 @@ void invariants_end(void)
     subscriptions_end();
 }
 
-/* --- what clients ask -------------------------------------------------------------------------------------------------------------- */
+/* --- what clients ask
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static void settle_asked(struct connection *connection, uint64_t request_id, const Truc__V1__Settle *settle)
 {
@@ -87,7 +88,8 @@ void invariants_left(uint64_t connection)
     read_model_left(connection);
 }
 
-/* --- what the core does ------------------------------------------------------------------------------------------------------------- */
+/* --- what the core does
+ * ------------------------------------------------------------------------------------------------------------- */
 
 void invariants_time(void)
 {
@@ -148,7 +150,8 @@ void invariants_crash(void)
     subscriptions_crash();
 }
 
-/* --- publishes ------------------------------------------------------------------------------------------------------------------------ */
+/* --- publishes
+ * ------------------------------------------------------------------------------------------------------------------------ */
 
 static uint32_t topic_id_of(const char *name)
 {
@@ -168,9 +171,11 @@ static void check_publish_ok(const struct request *request, const Truc__V1__Publ
 {
     const struct stored_entry *entry;
 
-    SIM_CHECK(ok->position < store.head.position, "position %llu is acknowledged and is not on disk", (unsigned long long)ok->position);
+    SIM_CHECK(ok->position < store.head.position, "position %llu is acknowledged and is not on disk",
+              (unsigned long long)ok->position);
     entry = &store.entries[ok->position];
-    SIM_CHECK(entry->batch == request->batch, "position %llu is acknowledged and holds another batch", (unsigned long long)ok->position);
+    SIM_CHECK(entry->batch == request->batch, "position %llu is acknowledged and holds another batch",
+              (unsigned long long)ok->position);
     SIM_CHECK(entry->append.base_offset == ok->base_offset, "position %llu is acknowledged with another offset",
               (unsigned long long)ok->position);
     SIM_CHECK(ok->duplicate || entry->append.append_time_ns == ok->append_time_ns,
@@ -181,11 +186,12 @@ static void check_publish_ok(const struct request *request, const Truc__V1__Publ
 static void check_error(const struct request *request, const Truc__V1__Error *error)
 {
     if (request->kind == FRAME_PUBLISH && error->status == TRUC_DUPLICATE)
-        SIM_CHECK(request->first_sequence + request->record_count <= sequence_on_disk(request), "a duplicate of what is not on disk");
+        SIM_CHECK(request->first_sequence + request->record_count <= sequence_on_disk(request),
+                  "a duplicate of what is not on disk");
     else if (request->kind == FRAME_PUBLISH && error->status == TRUC_OUT_OF_SEQUENCE)
         SIM_CHECK(error->actual <= sequence_on_disk(request), "a sequence is told that is not on disk");
-    SIM_CHECK(error->status != TRUC_INTERNAL && error->status != TRUC_NO_MEMORY && error->status != TRUC_PROTOCOL, "the core says: %s",
-              error->message);
+    SIM_CHECK(error->status != TRUC_INTERNAL && error->status != TRUC_NO_MEMORY && error->status != TRUC_PROTOCOL,
+              "the core says: %s", error->message);
 }
 
 static void check_producer_ok(const Truc__V1__ProducerOk *ok)
@@ -199,7 +205,8 @@ static void check_producer_ok(const Truc__V1__ProducerOk *ok)
                   "a producer is told of a sequence that is not on disk");
 }
 
-/* --- what the core sends -------------------------------------------------------------------------------------------------------------- */
+/* --- what the core sends
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static void check_info(const Truc__V1__SubscriptionInfo *info)
 {
@@ -294,7 +301,8 @@ void invariants_frame(struct connection *connection, const struct frame *frame)
         request->answered = true;
 }
 
-/* --- the end ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- the end
+ * ------------------------------------------------------------------------------------------------------------------------------ */
 
 bool invariants_done(const char **ret_why)
 {

@@ -1,7 +1,8 @@
 /* invariants.h: what must hold after every step, told by models that see all events and effects. Layer: test of core.
  *
  *   publishes       invariants.c: what PUBLISH_OK, DUPLICATE, OUT_OF_SEQUENCE and PRODUCER_OK say is on disk
- *   subscriptions   subscriptions.h: who takes part, share_model.h: what each worker was given and said, read_model.h: what was read
+ *   subscriptions   subscriptions.h: who takes part, share_model.h: what each worker was given and said, read_model.h: what was
+ * read
  *
  * They know the log, the frames and the deltas, nothing of the core's inside. */
 #ifndef TRUC_TESTS_SIM_INVARIANTS_H

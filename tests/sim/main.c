@@ -2,8 +2,8 @@
  *
  *     truc_sim [--seed N] [--seeds N] [--steps N] [--minutes M]
  *
- * --seed: the first one; without --seeds that one alone, told about when it fails. --steps: of each seed before everything calms down
- * and must come to its end. --minutes: begins no seed after them. The last line is the result. */
+ * --seed: the first one; without --seeds that one alone, told about when it fails. --steps: of each seed before everything calms
+ * down and must come to its end. --minutes: begins no seed after them. The last line is the result. */
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,7 +25,8 @@ enum { STEPS_DEFAULT = 10000, SEEDS_DEFAULT = 1000, CALM_STEPS_MAX = 400000, SEE
 static uint64_t seed_now, random_state[2];
 static time_t began;
 
-/* --- what every file stands on ---------------------------------------------------------------------------------------------------------- */
+/* --- what every file stands on
+ * ---------------------------------------------------------------------------------------------------------- */
 
 void sim_fail(const char *format, ...)
 {
@@ -43,7 +44,8 @@ void sim_fail(const char *format, ...)
 
 static void died(int number)
 {
-    sim_fail("%s", number == SIGALRM ? "the core does not come back, or nothing comes to an end" : "the core broke its own invariant");
+    sim_fail("%s",
+             number == SIGALRM ? "the core does not come back, or nothing comes to an end" : "the core broke its own invariant");
 }
 
 void draw_seed(uint64_t seed)
@@ -85,7 +87,9 @@ void *with_room(void *items, size_t count, size_t *capacity, size_t item_size)
     return items;
 }
 
-/* --- a seed --------------------------------------------------------------------------------------------------------------------------------- */
+/* --- a seed
+ * ---------------------------------------------------------------------------------------------------------------------------------
+ */
 
 static void begin(uint64_t seed)
 {

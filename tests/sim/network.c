@@ -51,7 +51,8 @@ uint64_t connection_count(void)
     return connection_total;
 }
 
-/* --- up ------------------------------------------------------------------------------------------------------------------------- */
+/* --- up -------------------------------------------------------------------------------------------------------------------------
+ */
 
 static struct message *message_new(struct connection *connection, size_t size)
 {
@@ -128,7 +129,8 @@ void connection_send(struct connection *connection, enum frame_kind kind, uint64
     send_up(connection, message);
 }
 
-/* --- down ------------------------------------------------------------------------------------------------------------------------ */
+/* --- down ------------------------------------------------------------------------------------------------------------------------
+ */
 
 void connection_deliver(struct connection *connection, struct bytes frames, struct bytes data)
 {
@@ -137,7 +139,8 @@ void connection_deliver(struct connection *connection, struct bytes frames, stru
         size_t size;
         struct message *message;
 
-        SIM_CHECK(frame_peek(frames, FRAME_BYTES_MAX, &frame, &size, NULL) == TRUC_OK && size > 0 && size <= frames.size + data.size,
+        SIM_CHECK(frame_peek(frames, FRAME_BYTES_MAX, &frame, &size, NULL) == TRUC_OK && size > 0 &&
+                      size <= frames.size + data.size,
                   "the core sends what is no frame");
         SIM_CHECK(data.size == 0 ? size <= frames.size : size == frames.size + data.size, "the core's frame is cut short");
         message = message_new(connection, size);
@@ -153,7 +156,8 @@ void connection_deliver(struct connection *connection, struct bytes frames, stru
     }
 }
 
-/* --- losses ----------------------------------------------------------------------------------------------------------------------- */
+/* --- losses
+ * ----------------------------------------------------------------------------------------------------------------------- */
 
 static void tell_broker(struct connection *connection, int64_t after_ns)
 {

@@ -1,4 +1,5 @@
-/* producers.c: clients that publish: each batch until it is acknowledged, in order, the same bytes at each try. Layer: test of core. */
+/* producers.c: clients that publish: each batch until it is acknowledged, in order, the same bytes at each try. Layer: test of
+ * core. */
 #include <stdio.h>
 #include <stdlib.h>
 

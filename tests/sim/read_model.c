@@ -140,8 +140,8 @@ static void compare(struct read *read, struct reader *payload, uint64_t position
     if (world.proves)
         SIM_CHECK(entry_prove(digests, &view, &leaf, &batch, &scratch, &capacity, &raw, &why) == TRUC_OK, "position %llu fails: %s",
                   (unsigned long long)position, why);
-    read->records_left -= entry->append.fields.record_count < read->records_left ? entry->append.fields.record_count
-                                                                                  : read->records_left;
+    read->records_left -=
+        entry->append.fields.record_count < read->records_left ? entry->append.fields.record_count : read->records_left;
 }
 
 void read_model_data(struct connection *connection, uint64_t request_id, const Truc__V1__ReadData *data, struct bytes payload)
@@ -191,7 +191,8 @@ void read_model_end(struct connection *connection, uint64_t request_id, const Tr
     read_model_ends(connection->number, request_id);
 }
 
-/* --- ordered ----------------------------------------------------------------------------------------------------------------------- */
+/* --- ordered
+ * ----------------------------------------------------------------------------------------------------------------------- */
 
 /* Reading stops; the subscriber stands by with what credit is left. */
 void ordered_paused(struct sub *sub)

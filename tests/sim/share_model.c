@@ -122,7 +122,8 @@ static void fail(struct sub *sub, uint32_t record, int64_t delay_ns)
     note(sub, record);
 }
 
-/* --- giving ------------------------------------------------------------------------------------------------------------------------- */
+/* --- giving
+ * ------------------------------------------------------------------------------------------------------------------------- */
 
 static bool is_first_of_key(struct sub *sub, uint32_t record)
 {
@@ -186,7 +187,8 @@ void share_fetch(struct attachment *attachment, const struct place *places, size
     }
 }
 
-/* --- delivering --------------------------------------------------------------------------------------------------------------------- */
+/* --- delivering
+ * --------------------------------------------------------------------------------------------------------------------- */
 
 static void prove_part(const struct entry_view *view, const uint32_t *records, size_t count)
 {
@@ -200,7 +202,8 @@ static void prove_part(const struct entry_view *view, const uint32_t *records, s
     const char *why = "";
 
     SIM_CHECK(count < entry->append.fields.record_count, "an entry is cut of which all records are given");
-    SIM_CHECK(cut_prove(digests, view, &leaf, &batch, &parts, &capacity, &part_count, &why) == TRUC_OK, "a cut entry fails: %s", why);
+    SIM_CHECK(cut_prove(digests, view, &leaf, &batch, &parts, &capacity, &part_count, &why) == TRUC_OK, "a cut entry fails: %s",
+              why);
     SIM_CHECK(part_count == count, "a cut entry holds %zu records, %zu are given", part_count, count);
     SIM_CHECK(entry_parse(bytes_of(entry->bytes, entry->size), &whole) == TRUC_OK && bytes_equal(view->leaf, whole.leaf),
               "a cut entry has another leaf");
@@ -267,7 +270,8 @@ void share_delivered(struct attachment *attachment, const Truc__V1__Deliver *del
     attachment->granted_done += count;
 }
 
-/* --- settling ----------------------------------------------------------------------------------------------------------------------- */
+/* --- settling
+ * ----------------------------------------------------------------------------------------------------------------------- */
 
 static bool is_sensible(const Truc__V1__Settle *settle)
 {
@@ -344,8 +348,8 @@ void share_settled(struct request *request, const Truc__V1__SettleOk *ok)
 
     for (size_t i = 0; i < ok->n_stale; i++) {
         for (uint32_t j = 0; j < ok->stale[i]->count; j++, told++)
-            SIM_CHECK(told < request->stale_count && ok->stale[i]->first + j == request->stale[told], "lease %llu is told to be stale",
-                      (unsigned long long)ok->stale[i]->first + j);
+            SIM_CHECK(told < request->stale_count && ok->stale[i]->first + j == request->stale[told],
+                      "lease %llu is told to be stale", (unsigned long long)ok->stale[i]->first + j);
     }
     SIM_CHECK(told == request->stale_count, "of %zu stale leases %zu are told", request->stale_count, told);
     SIM_CHECK(!sub || sub->durable_change >= request->change, "a settlement is confirmed that is not on disk");
@@ -379,7 +383,8 @@ void share_time(struct sub *sub)
     }
 }
 
-/* --- dead letters --------------------------------------------------------------------------------------------------------------------- */
+/* --- dead letters
+ * --------------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t number_of(struct bytes text)
 {
@@ -424,12 +429,14 @@ void share_letter(const struct core_effect *effect)
               : state->now.outcome == ACKED ? "acknowledged"
                                             : "not dead");
     SIM_CHECK(number_of(header_of(&record, "attempts")) == state->now.failed, "a dead letter tells of other attempts");
-    SIM_CHECK(bytes_equal(header_of(&record, "reason"), bytes_of_text(reasons[state->now.doom])), "a dead letter has another reason");
+    SIM_CHECK(bytes_equal(header_of(&record, "reason"), bytes_of_text(reasons[state->now.doom])),
+              "a dead letter has another reason");
     sub->dead++;
     resolve(sub, store_record_at(place), DEAD);
 }
 
-/* --- the disk ------------------------------------------------------------------------------------------------------------------------- */
+/* --- the disk
+ * ------------------------------------------------------------------------------------------------------------------------- */
 
 /* The last delta of a save. */
 void share_cursor(struct sub *sub, uint64_t ticket, const struct cursor_row *cursor)
@@ -494,8 +501,8 @@ static void crash_record(struct sub *sub, const struct catalog_subscription *row
                   place_of(record).index, sub->row.subscription_id, state->durable.outcome == ACKED ? "acknowledged" : "dead");
         fate = fate_on_disk(lane, record);
     }
-    SIM_CHECK(same_fate(&fate, &state->durable), "record %llu/%u of subscription %u has %u attempts on disk instead of %u", position,
-              place_of(record).index, sub->row.subscription_id, fate.failed, state->durable.failed);
+    SIM_CHECK(same_fate(&fate, &state->durable), "record %llu/%u of subscription %u has %u attempts on disk instead of %u",
+              position, place_of(record).index, sub->row.subscription_id, fate.failed, state->durable.failed);
     if (fate.outcome == OPEN && state->now.outcome != OPEN)
         sub->open_count++;
     else if (fate.outcome != OPEN && state->now.outcome == OPEN)

@@ -20,7 +20,7 @@ struct stored_entry { /* its position is its number */
     struct core_append append;
     struct batch *batch; /* a reference; NULL: the core's own */
     uint32_t first_record;
-    uint8_t *bytes;             /* owned; the entry as stored */
+    uint8_t *bytes;                   /* owned; the entry as stored */
     size_t size, served, batch_bytes; /* served: without directory */
 };
 
@@ -51,7 +51,8 @@ void store_crash(bool kept);
 /* Nothing waits. */
 bool store_is_idle(void);
 
-/* --- reading what is durable --------------------------------------------------------------------------------------------------- */
+/* --- reading what is durable ---------------------------------------------------------------------------------------------------
+ */
 
 /* A reading's filter, copied from a core_read_spec. */
 struct store_filter {

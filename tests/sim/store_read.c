@@ -1,4 +1,5 @@
-/* store_read.c: what the log answers to readings: the same as broker/log promises, by looking at every record. Layer: test of core. */
+/* store_read.c: what the log answers to readings: the same as broker/log promises, by looking at every record. Layer: test of core.
+ */
 #include <stdlib.h>
 
 #include "catalog.h"
@@ -6,7 +7,8 @@
 #include "proto/topic.h"
 #include "store.h"
 
-/* --- filters --------------------------------------------------------------------------------------------------------------------- */
+/* --- filters ---------------------------------------------------------------------------------------------------------------------
+ */
 
 static void keep_text(char *out, size_t capacity, struct bytes text)
 {
@@ -48,7 +50,8 @@ static bool wants_source(const struct store_filter *filter, const struct stored_
 
     if (filter->agency[0] == '\0')
         return true;
-    SIM_CHECK(entry_parse(bytes_of(entry->bytes, entry->size), &view) == TRUC_OK && batch_parse(view.batch, &batch, &why) == TRUC_OK,
+    SIM_CHECK(entry_parse(bytes_of(entry->bytes, entry->size), &view) == TRUC_OK &&
+                  batch_parse(view.batch, &batch, &why) == TRUC_OK,
               "an entry cannot be parsed");
     return bytes_equal(batch.source, bytes_of_text(filter->agency)) &&
            (filter->system[0] == '\0' || bytes_equal(batch.system, bytes_of_text(filter->system)));
@@ -86,7 +89,8 @@ uint32_t store_record_at(struct place place)
     return store.entries[place.position].first_record + place.index;
 }
 
-/* --- reading ---------------------------------------------------------------------------------------------------------------------- */
+/* --- reading
+ * ---------------------------------------------------------------------------------------------------------------------- */
 
 static void copy_entry(const struct stored_entry *entry, struct core_read_done *done, uint8_t *out, size_t *used)
 {
@@ -168,7 +172,8 @@ void store_scan(struct store_filter *filter, const struct core_scan *scan, struc
     ret_scanned->count = count;
 }
 
-/* --- fetching --------------------------------------------------------------------------------------------------------------------- */
+/* --- fetching
+ * --------------------------------------------------------------------------------------------------------------------- */
 
 static size_t serve(struct cutter *cutter, const struct place *places, size_t count, uint8_t *out, size_t room)
 {
@@ -221,7 +226,8 @@ void store_fetch(const struct place *places, size_t count, struct core_read_done
     *ret_done = (struct core_read_done){.entry_count = (uint32_t)count, .data = bytes_of(out, used), .owner = out};
 }
 
-/* --- finding ---------------------------------------------------------------------------------------------------------------------- */
+/* --- finding
+ * ---------------------------------------------------------------------------------------------------------------------- */
 
 uint64_t store_find_time(int64_t at_ns)
 {

@@ -11,7 +11,7 @@ enum { SUBS_MAX = 8192 };
 
 static struct sub *subs[SUBS_MAX]; /* by id - 1; owned */
 static uint32_t last_id, first_id; /* none is above, none is below */
-static struct attachment *asking; /* of the SUBSCRIBE of this step, until it is confirmed */
+static struct attachment *asking;  /* of the SUBSCRIBE of this step, until it is confirmed */
 
 void subscriptions_begin(void)
 {
@@ -67,7 +67,8 @@ struct sub *sub_named(struct bytes owner, struct bytes name)
     return NULL;
 }
 
-/* --- definitions ------------------------------------------------------------------------------------------------------------------- */
+/* --- definitions
+ * ------------------------------------------------------------------------------------------------------------------- */
 
 static void define(const struct subscription_row *row)
 {
@@ -115,7 +116,8 @@ static void move(uint64_t ticket, const struct cursor_row *cursor)
 
     SIM_CHECK(sub && sub->there, "a cursor of subscription %u, which is not there", cursor->subscription_id);
     if (!sub->started) {
-        SIM_CHECK(cursor->place.position <= store.head.position && cursor->place.index == 0, "a subscription begins above the head");
+        SIM_CHECK(cursor->place.position <= store.head.position && cursor->place.index == 0,
+                  "a subscription begins above the head");
         sub->started = true;
         sub->start = sub->place = cursor->place;
         sub->confirmed = cursor->place.position;
@@ -173,13 +175,14 @@ void subscriptions_crash(void)
         if (sub->row.mode == SUBSCRIPTION_SHARED)
             share_crash(sub, row);
         else
-            SIM_CHECK(row->cursor.place.position >= sub->confirmed, "subscription %u was acknowledged below %llu and is at %llu", id,
-                      (unsigned long long)sub->confirmed, (unsigned long long)row->cursor.place.position);
+            SIM_CHECK(row->cursor.place.position >= sub->confirmed, "subscription %u was acknowledged below %llu and is at %llu",
+                      id, (unsigned long long)sub->confirmed, (unsigned long long)row->cursor.place.position);
         sub->place = row->cursor.place;
     }
 }
 
-/* --- who takes part ------------------------------------------------------------------------------------------------------------------ */
+/* --- who takes part
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 struct attachment *attachment_of(uint64_t connection, uint64_t request_id)
 {
@@ -233,7 +236,8 @@ void subscriptions_subscribed(struct connection *connection, uint64_t request_id
 
     SIM_CHECK(attachment && attachment == asking, "SUBSCRIBE_OK without a SUBSCRIBE");
     SIM_CHECK(catalog_subscription(attachment->sub->row.subscription_id), "somebody takes part in what is not on disk");
-    SIM_CHECK((attachment->fetch != 0) == (attachment->sub->row.mode == SUBSCRIPTION_SHARED), "a worker for whom nothing is fetched");
+    SIM_CHECK((attachment->fetch != 0) == (attachment->sub->row.mode == SUBSCRIPTION_SHARED),
+              "a worker for whom nothing is fetched");
     attachment->confirmed = true;
 }
 

@@ -1,5 +1,5 @@
-/* workers.c: clients that share a subscription: they acknowledge, refuse, reject, extend, return, hang, leave, and say of leases what
- * is not theirs to say. Layer: test of core. */
+/* workers.c: clients that share a subscription: they acknowledge, refuse, reject, extend, return, hang, leave, and say of leases
+ * what is not theirs to say. Layer: test of core. */
 #include "clients.h"
 #include "world.h"
 
@@ -220,7 +220,8 @@ static void received(struct client *client, struct request *request, const struc
         delivered(client, header_decode(frame));
     } else if (frame->kind == FRAME_SUBSCRIBE_OK && mine) {
         worker->taking_part = true;
-    } else if ((frame->kind == FRAME_READ_END && mine) || (frame->kind == FRAME_ERROR && request && request->kind == FRAME_SUBSCRIBE)) {
+    } else if ((frame->kind == FRAME_READ_END && mine) ||
+               (frame->kind == FRAME_ERROR && request && request->kind == FRAME_SUBSCRIBE)) {
         forget(worker);
         client_next_turn(client, (int64_t)draw(100) * MS);
     }

@@ -25,7 +25,8 @@ struct gathered {
     bool full; /* the last one must stand alone */
 };
 
-/* --- effects ----------------------------------------------------------------------------------------------------------------------- */
+/* --- effects
+ * ----------------------------------------------------------------------------------------------------------------------- */
 
 static void take_delta(const struct core_effect *effect)
 {
@@ -126,7 +127,8 @@ void world_sent(struct connection *connection, struct bytes bytes)
     invariants_frame(connection, &frame);
 }
 
-/* --- the core's life --------------------------------------------------------------------------------------------------------------- */
+/* --- the core's life
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static struct core_capacity capacity(void)
 {
@@ -196,7 +198,8 @@ void world_end(void)
     agenda_clear();
 }
 
-/* --- occurrences ------------------------------------------------------------------------------------------------------------------- */
+/* --- occurrences
+ * ------------------------------------------------------------------------------------------------------------------- */
 
 /* A client's frame reaches the broker. False: its connection is gone. */
 static bool gather_frame(struct gathered *gathered, struct message *message)
