@@ -71,6 +71,8 @@ void clients_begin(void)
         add(&producer_kind, one_in(2) ? "G22" : "H26.16", i);
     for (uint32_t i = (uint32_t)draw(3); i > 0; i--)
         add(&tail_kind, "H26.16", i);
+    if (one_in(2))
+        add(&intruder_kind, "H26.16", 0);
 }
 
 void clients_end(void)

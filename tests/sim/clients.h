@@ -19,7 +19,7 @@ struct client_kind {
     bool (*done)(const struct client *client);
     void (*end)(struct client *client); /* its memory */
 };
-extern const struct client_kind producer_kind, worker_kind, follower_kind, tail_kind, admin_kind;
+extern const struct client_kind producer_kind, worker_kind, follower_kind, tail_kind, admin_kind, intruder_kind;
 
 struct client {
     const struct client_kind *kind;

@@ -9,11 +9,18 @@
 #include "subscriptions.h"
 #include "world.h"
 
+/* A change of this step, the only one; what it says of the subscription must be so at its end. */
+static struct {
+    struct request *request;
+    uint32_t id;
+} change;
+
 void invariants_begin(void)
 {
     subscriptions_begin();
     read_model_begin();
     keys_begin();
+    change.request = NULL;
 }
 
 void invariants_end(void)
@@ -39,6 +46,33 @@ static void settle_asked(struct connection *connection, uint64_t request_id, con
     }
 }
 
+static void change_asked(struct connection *connection, uint64_t request_id, const Truc__V1__SubscriptionChange *asked)
+{
+    const struct sub *sub = sub_named(client_agency(connection->client), bytes_of_text(asked->name));
+
+    change.request = sub ? request_of(connection, request_id) : NULL;
+    if (!sub)
+        return;
+    change.request->action = (int)asked->action;
+    change.id = sub->row.subscription_id;
+}
+
+static void check_change(void)
+{
+    const struct sub *sub = sub_at(change.id);
+    const struct request *request = change.request;
+
+    change.request = NULL;
+    if (!request || request->refused)
+        return;
+    if (request->action == TRUC__V1__SUBSCRIPTION_ACTION__SUBSCRIPTION_ACTION_REMOVE)
+        SIM_CHECK(!sub || !sub->there, "a subscription is there after its removal");
+    if (request->action == TRUC__V1__SUBSCRIPTION_ACTION__SUBSCRIPTION_ACTION_PAUSE)
+        SIM_CHECK(sub && sub->row.paused, "a subscription goes on although it was paused");
+    if (request->action == TRUC__V1__SUBSCRIPTION_ACTION__SUBSCRIPTION_ACTION_RESUME)
+        SIM_CHECK(sub && !sub->row.paused, "a subscription stays paused although it was resumed");
+}
+
 static void asked(struct connection *connection, const struct frame *frame)
 {
     struct attachment *attachment;
@@ -60,6 +94,9 @@ static void asked(struct connection *connection, const struct frame *frame)
         break;
     case FRAME_READ:
         read_model_asked(connection, frame->request_id, header_decode(frame));
+        break;
+    case FRAME_SUBSCRIPTION_CHANGE:
+        change_asked(connection, frame->request_id, header_decode(frame));
         break;
     default:
         break;
@@ -131,6 +168,7 @@ void invariants_stepped(void)
     uint32_t subscriptions = 0;
 
     subscriptions_stepped();
+    check_change();
     for (uint32_t id = sub_first(); id <= sub_last(); id++)
         subscriptions += sub_at(id) && sub_at(id)->there;
     SIM_CHECK(counts.subscriptions == subscriptions, "the core counts %llu subscriptions, there are %u",
@@ -213,8 +251,19 @@ static void check_info(const Truc__V1__SubscriptionInfo *info)
     const struct sub *sub = sub_named(bytes_of_text(info->owner), bytes_of_text(info->name));
 
     SIM_CHECK(info->head_position <= store.head.position && info->position <= info->scan_position, "the state of a subscription");
-    if (sub && sub->row.mode == SUBSCRIPTION_SHARED)
-        SIM_CHECK(info->in_flight <= sub->row.in_flight_max, "%u records are in flight", info->in_flight);
+    SIM_CHECK(info->lag_positions == (info->head_position > info->position ? info->head_position - info->position : 0),
+              "the lag of a subscription");
+    if (!sub)
+        return;
+    SIM_CHECK(bytes_equal(bytes_of_text(info->pattern), sub->row.pattern) && (int)info->mode == sub->row.mode &&
+                  bytes_equal(bytes_of(info->key.data, info->key.len), sub->row.key) &&
+                  bytes_equal(bytes_of(info->type.data, info->type.len), sub->row.type) && info->paused == sub->row.paused &&
+                  info->ack_wait_ms == sub->row.ack_wait_ms && info->attempts_max == sub->row.attempts_max &&
+                  info->in_flight_max == sub->row.in_flight_max && info->n_backoff_ms == sub->row.backoff_count,
+              "a subscription is told as another than it is");
+    SIM_CHECK(info->in_flight == sub->leased_count, "%u records are in flight, there are %zu", info->in_flight, sub->leased_count);
+    SIM_CHECK(info->acknowledged == sub->acknowledged && info->dead == sub->dead, "%llu records are acknowledged and %llu dead",
+              (unsigned long long)info->acknowledged, (unsigned long long)info->dead);
 }
 
 static void check_subscription_ok(const struct request *request, const Truc__V1__SubscriptionOk *ok)
@@ -252,6 +301,8 @@ void invariants_frame(struct connection *connection, const struct frame *frame)
     struct request *request = request_of(connection, frame->request_id);
     void *header = header_decode(frame);
 
+    SIM_CHECK(!request || !request->wrong || frame->kind == FRAME_ERROR, "a wrong %s is answered by %s",
+              frame_kind_name(request->kind), frame_kind_name(frame->kind));
     SIM_CHECK(request || frame->request_id == 0, "an answer to request %llu, which was never asked",
               (unsigned long long)frame->request_id);
     switch (frame->kind) {
@@ -269,8 +320,10 @@ void invariants_frame(struct connection *connection, const struct frame *frame)
         check_publish_ok(request, header);
         break;
     case FRAME_ERROR:
-        if (request)
+        if (request) {
+            request->refused = true;
             check_error(request, header);
+        }
         break;
     case FRAME_SUBSCRIPTION_OK:
         check_subscription_ok(request, header);
@@ -304,6 +357,13 @@ void invariants_frame(struct connection *connection, const struct frame *frame)
 /* --- the end
  * ------------------------------------------------------------------------------------------------------------------------------ */
 
+static bool is_answered(struct connection *connection)
+{
+    while (connection->answered_count < connection->request_count && connection->requests[connection->answered_count].answered)
+        connection->answered_count++;
+    return !connection->broker_has || !connection->client_has || connection->answered_count == connection->request_count;
+}
+
 bool invariants_done(const char **ret_why)
 {
     *ret_why = "something waits for the disk";
@@ -317,6 +377,11 @@ bool invariants_done(const char **ret_why)
         *ret_why = sub->row.mode == SUBSCRIPTION_SHARED ? "records of a shared subscription are not resolved"
                                                         : "an ordered subscription is not at the end";
         if (!(sub->row.mode == SUBSCRIPTION_SHARED ? share_done(sub) : ordered_done(sub)))
+            return false;
+    }
+    *ret_why = "a request is never answered";
+    for (uint64_t number = 1; number <= connection_count(); number++) {
+        if (!is_answered(connection_at(number)))
             return false;
     }
     return true;

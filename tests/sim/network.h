@@ -15,7 +15,9 @@ struct client;
 
 struct request {
     enum frame_kind kind;
-    bool answered;
+    bool answered, refused; /* an ERROR is the answer */
+    bool wrong;             /* it must be */
+    int action;             /* of SUBSCRIPTION_CHANGE */
     /* PUBLISH */
     struct batch *batch; /* a reference */
     uint64_t producer_id, first_sequence;
@@ -39,8 +41,8 @@ struct connection {
     uint32_t life;               /* of the core it leads to */
     int64_t up_ns, down_ns;      /* when the last frame arrives */
     int64_t latency_ns;
-    struct request *requests; /* by id - 1; owned */
-    size_t request_count, request_capacity;
+    struct request *requests;                               /* by id - 1; owned */
+    size_t request_count, request_capacity, answered_count; /* the first ones that were answered */
 };
 
 struct message { /* under way */

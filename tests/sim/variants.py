@@ -20,6 +20,7 @@ class Variants:
     def __init__(self, name, programs):
         """programs: that are linked for each variant."""
         self.directory = os.path.join(TOP, "build", name)
+        self.archive = os.path.join(self.directory, "libtruc_core.a")
         os.makedirs(self.directory, exist_ok=True)
         with open(os.path.join(RELEASE, "compile_commands.json"), encoding="utf-8") as file:
             commands = json.load(file)
@@ -29,7 +30,8 @@ class Variants:
 
     @staticmethod
     def _link_command(program):
-        said = subprocess.run(["ninja", "-C", RELEASE, "-t", "commands", program], check=True, capture_output=True, text=True).stdout
+        command = ["ninja", "-C", RELEASE, "-t", "commands", program]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         line = said.strip().splitlines()[-1]
         # ": && cc ... -o bin/program ... && :"
         words = [word for word in shlex.split(line) if word not in (":", "&&")]
@@ -40,28 +42,36 @@ class Variants:
 
     def build(self, files, more=(), optimize="-O1"):
         """files: {path of a core file: the source to compile instead}. Leaves the programs in `directory`."""
-        archive = os.path.join(self.directory, "libtruc_core.a")
-        shutil.copyfile(os.path.join(RELEASE, ARCHIVE), archive)
+        self.build_archive(files, more, optimize)
+        for program in self.link:
+            self.link_program(program)
+
+    def build_archive(self, files, more=(), optimize="-O1"):
+        shutil.copyfile(os.path.join(RELEASE, ARCHIVE), self.archive)
         objects = []
         for path, source in files.items():
             out = os.path.join(self.directory, os.path.basename(path) + ".o")
-            command = [word for word in self.compile[path] if word != "ccache"]
-            command = command[:command.index("-o")] + ["-o", out, "-c", source]
-            command = [word for word in command if word not in ("-MD", "-O2", "-Werror")]
-            for flag in ("-MT", "-MF"):
-                if flag in command:
-                    at = command.index(flag)
-                    del command[at:at + 2]
-            self._run(command + [optimize, "-w", "-I" + os.path.join(TOP, os.path.dirname(path))] + list(more))
+            self._run(self._command(path, source, out) + ["-g", optimize] + list(more))
             objects.append(out)
-        self._run(["ar", "r", archive] + objects)
-        for program in self.link:
-            self.link_program(program, archive)
+        self._run(["ar", "r", self.archive] + objects)
 
-    def link_program(self, program, archive):
-        words = [archive if word == ARCHIVE else word for word in self.link[program]]
+    def link_program(self, program):
+        words = [self.archive if word == ARCHIVE else word for word in self.link[program]]
         words[words.index("-o") + 1] = self.program(program)
         self._run(words)
+
+    def assemble(self, path, source, out):
+        """What the machine is told, without what only a debugger needs."""
+        self._run(self._command(path, source, out) + ["-g0", "-O1", "-S"])
+
+    def _command(self, path, source, out):
+        command = [word for word in self.compile[path] if word not in ("ccache", "-MD", "-O2", "-g", "-Werror")]
+        command = command[:command.index("-o")] + ["-o", out, "-c", source, "-w"]
+        for flag in ("-MT", "-MF"):
+            if flag in command:
+                at = command.index(flag)
+                del command[at:at + 2]
+        return command + ["-I" + os.path.join(TOP, os.path.dirname(path))]
 
     def program(self, name):
         return os.path.join(self.directory, name)

@@ -1,6 +1,7 @@
 /* workers.c: clients that share a subscription: they acknowledge, refuse, reject, extend, return, hang, leave, and say of leases
  * what is not theirs to say. Layer: test of core. */
 #include "clients.h"
+#include "subscriptions.h"
 #include "world.h"
 
 enum { HELD_MAX = 512, NOBODYS_LEASE = 1 << 30 };
@@ -89,16 +90,19 @@ static void take_some(struct worker *worker, Truc__V1__Settlement *settlement)
     memmove(worker->held + first, worker->held + first + count, (worker->held_count - first) * sizeof worker->held[0]);
 }
 
-/* A lease that another worker holds, as long as both take part: after that its number may be given again. 0: none is known. */
+/* A lease that another worker of the same subscription holds. Only as long as both take part: a share that is made anew numbers its
+ * leases from 1 again, and one's own that are still on their way would be meant. 0: none is known. */
 static uint64_t foreign_lease(const struct client *client)
 {
+    const struct worker *worker = client->state;
     const struct client *other = latest[client->role].client;
+    const struct attachment *mine, *others;
 
-    if (!other || other == client || other->connection != latest[client->role].connection || !other->connection ||
-        !other->connection->broker_has || !client->connection->broker_has ||
-        ((const struct worker *)other->state)->subscribe_id != latest[client->role].subscribe_id)
+    if (!other || other == client || other->connection != latest[client->role].connection)
         return 0;
-    return latest[client->role].lease;
+    mine = attachment_of(client->connection->number, worker->subscribe_id);
+    others = attachment_of(latest[client->role].connection->number, latest[client->role].subscribe_id);
+    return mine && others && mine->sub == others->sub ? latest[client->role].lease : 0;
 }
 
 /* What was settled before, is another's, or never was. */
