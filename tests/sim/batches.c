@@ -109,7 +109,8 @@ struct batch *batch_make(const struct batch_wish *wish)
     batch->references = 1;
     batch->record_count = wish->record_count;
     for (uint32_t i = 0; i < wish->record_count; i++) {
-        batch->records[i] = (struct batch_record){.key = draw_key(), .type = (uint8_t)draw(TYPES)};
+        batch->records[i].key = draw_key();
+        batch->records[i].type = (uint8_t)draw(TYPES);
         end = write_record(&batch->records[i], end);
         if (batch->records[i].bytes > batch->record_largest)
             batch->record_largest = batch->records[i].bytes;

@@ -39,7 +39,8 @@ static void want_subscriptions(void)
     for (uint32_t i = 0; i < wanted_count; i++) {
         struct wanted *one = &wanted[i];
 
-        *one = (struct wanted){.agency = one_in(3) ? "G22" : "H26.16", .ordered = i > 0 && one_in(3)};
+        *one = (struct wanted){.agency = one_in(3) ? "G22" : "H26.16"};
+        one->ordered = i > 0 && one_in(3);
         (void)snprintf(one->name, sizeof one->name, "s%u", i);
         one->pattern = patterns[i == 0 ? draw(4) : draw(sizeof patterns / sizeof patterns[0])];
         one->key = one_in(8) ? (uint16_t)(1 + draw(4)) : 0;

@@ -44,7 +44,7 @@ void fault_happens(enum fault fault)
         world.now.wall_ns += (int64_t)draw(20000) * MS;
         break;
     case FAULT_SLOW_DISK:
-        world.commit_ns = (1 + (int64_t)draw(40)) * MS / (1 + (int64_t)draw(40));
+        world.commit_ns = (1 + (int64_t)draw(40)) * MS / 4;
         break;
     }
 }

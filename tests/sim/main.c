@@ -94,7 +94,7 @@ void *with_room(void *items, size_t count, size_t *capacity, size_t item_size)
 static void begin(uint64_t seed)
 {
     static const int64_t latencies[] = {MS / 20, MS / 2, 5 * MS}, commits[] = {MS / 10, MS, 12 * MS};
-    unsigned slow;
+    unsigned slow, failures;
 
     seed_now = seed;
     draw_seed(seed);
@@ -102,8 +102,9 @@ static void begin(uint64_t seed)
     batches_begin();
     catalog_begin();
     store_begin();
+    failures = one_in(3) ? 60 : 0;
     network_begin(latencies[draw(3)], slow);
-    readings_begin(latencies[draw(3)], one_in(3) ? 60 : 0);
+    readings_begin(latencies[draw(3)], failures);
     invariants_begin();
     world_begin();
     world.proves = one_in(4);

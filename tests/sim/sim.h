@@ -13,7 +13,8 @@
 _Noreturn void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define SIM_CHECK(condition, ...) ((condition) ? (void)0 : sim_fail(__VA_ARGS__))
 
-/* Everything random comes from here. */
+/* Everything random comes from here. At most one draw in an expression whose order C leaves open: a seed is the same in every
+ * build. */
 void draw_seed(uint64_t seed);
 uint64_t draw_bits(void);
 static inline uint64_t draw(uint64_t below)
