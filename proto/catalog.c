@@ -10,10 +10,12 @@
  *                 headers | these texts
  *   SUBSCRIPTION_END  u32 id
  *   CURSOR        varints: id, position, index, acknowledged, dead, expired
- *   LANE          u8 form | varint id | u64 key | PLACE | FAILED
- *                 form: 0, gone; 1, fresh; 2, failed; plus 4, aside. PLACE: of gone only when key is 0 or it is aside. FAILED: of
- * failed PLACE: varints position, index FAILED: varint attempts | u8 dead | i64 not before ns | i64 first failed ns | i64 last
- * failed ns RECALL        u32 topic id | varint offset | varint recall position | u8 agency size | agency
+ *   LANE          u8 form | varint id | u64 key | PLACE | FAILED | EXPIRES
+ *                 form: 0, gone; 1, fresh; 2, failed; plus 4, aside; plus 8, it expires (not with gone)
+ *                 PLACE: of gone only when key is 0 or it is aside: varints position, index
+ *                 FAILED: of failed: varint attempts | u8 dead | i64 not before ns | i64 first failed ns | i64 last failed ns
+ *                 EXPIRES: of what expires: i64 expires at ns
+ *   RECALL        u32 topic id | varint offset | varint recall position | u8 agency size | agency
  *
  * Varints are of the least size, so that a delta has one encoding. */
 #include "catalog.h"
@@ -35,12 +37,12 @@ enum {
                             SUBSCRIPTION_NAME_BYTES_MAX + TOPIC_BYTES_MAX + RECORD_TYPE_BYTES_MAX + RECORD_KEY_BYTES_MAX +
                             SOURCE_BYTES_MAX + SUBSCRIPTION_HEADERS_BYTES_MAX,
     BODY_CURSOR_MAX = 2 * VARINT_U32_BYTES + 4 * VARINT_U64_BYTES,
-    BODY_LANE_MAX = 1 + 3 * VARINT_U32_BYTES + 8 + VARINT_U64_BYTES + 1 + 3 * 8,
+    BODY_LANE_MAX = 1 + 3 * VARINT_U32_BYTES + 8 + VARINT_U64_BYTES + 1 + 4 * 8,
     BODY_RECALL_MAX = 4 + 2 * VARINT_U64_BYTES + 1 + AGENCY_BYTES_MAX
 };
 _Static_assert(DELTA_PREFIX_BYTES + BODY_SUBSCRIPTION_MAX + 7 <= DELTA_BYTES_MAX, "the largest delta has its bound");
 
-enum lane_form { LANE_GONE = 0, LANE_FRESH = 1, LANE_FAILED = 2, LANE_ASIDE = 4 /* beside one of them */ };
+enum lane_form { LANE_GONE = 0, LANE_FRESH = 1, LANE_FAILED = 2, LANE_ASIDE = 4, LANE_EXPIRES = 8 /* beside one of them */ };
 
 struct writer {
     uint8_t *at;
@@ -162,7 +164,8 @@ static void put_lane(struct writer *w, const struct delta_lane *lane)
     const struct lane_row *row = &lane->row;
     bool failed = row->attempts != 0 || row->dead != 0 || row->not_before_ns != 0;
     enum lane_form form = lane->gone ? LANE_GONE : failed ? LANE_FAILED : LANE_FRESH;
-    put_u8(w, (uint8_t)(form | (row->aside ? LANE_ASIDE : 0)));
+    bool expires = row->expires_at_ns != 0 && !lane->gone;
+    put_u8(w, (uint8_t)(form | (row->aside ? LANE_ASIDE : 0) | (expires ? LANE_EXPIRES : 0)));
     put_varint(w, row->subscription_id);
     put_u64(w, row->key);
     if (form != LANE_GONE || row->key == 0 || row->aside) {
@@ -174,6 +177,9 @@ static void put_lane(struct writer *w, const struct delta_lane *lane)
         put_u64(w, (uint64_t)row->not_before_ns);
         put_u64(w, (uint64_t)row->first_failed_ns);
         put_u64(w, (uint64_t)row->last_failed_ns);
+    }
+    if (expires) {
+        put_u64(w, (uint64_t)row->expires_at_ns);
     }
 }
 
@@ -417,7 +423,8 @@ static bool take_cursor(struct reader *body, struct cursor_row *ret_cursor)
 static bool take_lane(struct reader *body, struct delta_lane *ret_lane)
 {
     struct lane_row *row = &ret_lane->row;
-    uint8_t byte = reader_u8(body), form = byte & ~LANE_ASIDE & 0xff;
+    uint8_t byte = reader_u8(body), form = byte & ~(LANE_ASIDE | LANE_EXPIRES) & 0xff;
+    bool expires = (byte & LANE_EXPIRES) != 0;
     row->aside = (byte & LANE_ASIDE) != 0;
     ret_lane->gone = form == LANE_GONE;
     row->subscription_id = (uint32_t)take_varint(body, UINT32_MAX);
@@ -432,8 +439,10 @@ static bool take_lane(struct reader *body, struct delta_lane *ret_lane)
         row->first_failed_ns = (int64_t)reader_u64(body);
         row->last_failed_ns = (int64_t)reader_u64(body);
     }
+    row->expires_at_ns = expires ? (int64_t)reader_u64(body) : 0;
     bool failed = row->attempts != 0 || row->dead != 0 || row->not_before_ns != 0;
-    return !body->failed && form <= LANE_FAILED && failed == (form == LANE_FAILED) && row->subscription_id != 0;
+    return !body->failed && form <= LANE_FAILED && failed == (form == LANE_FAILED) && row->subscription_id != 0 &&
+           expires == (row->expires_at_ns != 0) && !(expires && ret_lane->gone);
 }
 
 static bool take_recall(struct reader *body, struct recall_row *ret_recall)

@@ -89,7 +89,8 @@ struct lane_row {
     struct place place;
     uint32_t attempts;                                      /* that failed */
     uint8_t dead;                                           /* enum dead_reason: waits for its dead letter; 0: it does not */
-    int64_t not_before_ns, first_failed_ns, last_failed_ns; /* append clock; 0 while attempts is 0 */
+    int64_t not_before_ns, first_failed_ns, last_failed_ns; /* append clock; 0 while attempts is 0, but for one aside */
+    int64_t expires_at_ns;                                  /* append clock, 0: never. Only of a record that the row names */
 };
 struct delta_lane {
     bool gone; /* resolved: of the row only subscription, key, aside, and of one record the place count */

@@ -59,6 +59,8 @@ static const struct delta samples[] = {
     {.kind = DELTA_LANE, .lane = {.gone = true, .row = {.subscription_id = 3, .place = {1, 65534}}}},
     {.kind = DELTA_LANE, .lane = {.row = {.subscription_id = 3, .key = 5, .aside = true, .place = {7, 1}, .not_before_ns = 500}}},
     {.kind = DELTA_LANE, .lane = {.gone = true, .row = {.subscription_id = 3, .key = 5, .aside = true, .place = {7, 1}}}},
+    {.kind = DELTA_LANE, .lane = {.row = {.subscription_id = 3, .place = {1, 2}, .expires_at_ns = 700}}},
+    {.kind = DELTA_LANE, .lane = {.row = {.subscription_id = 3, .key = 5, .place = {7, 1}, .attempts = 1, .expires_at_ns = 700}}},
     {.kind = DELTA_RECALL, .recall = {.topic_id = 4, .offset = 1000, .agency = TEXT("H26.16"), .recall_position = 77}},
 };
 enum { SAMPLES = sizeof samples / sizeof samples[0] };
@@ -92,7 +94,7 @@ static void assert_lane(const struct delta_lane *lane, const struct delta_lane *
     const struct lane_row *row = &lane->row, *wanted = &expected->row;
     assert_true(lane->gone == expected->gone && row->subscription_id == wanted->subscription_id && row->key == wanted->key);
     assert_true(row->place.position == wanted->place.position && row->place.index == wanted->place.index);
-    assert_true(row->aside == wanted->aside);
+    assert_true(row->aside == wanted->aside && row->expires_at_ns == wanted->expires_at_ns);
     assert_true(row->attempts == wanted->attempts && row->dead == wanted->dead && row->not_before_ns == wanted->not_before_ns);
     assert_true(row->first_failed_ns == wanted->first_failed_ns && row->last_failed_ns == wanted->last_failed_ns);
 }
@@ -201,7 +203,7 @@ static void lanes_without_failures_are_small(void **state)
     assert_int_equal(delta_write(out, &lane), 24);
     lane.lane.gone = true;
     assert_int_equal(delta_write(out, &lane), 16);
-    lane.lane = (struct delta_lane){.row = {UINT32_MAX, UINT64_MAX, true, {UINT64_MAX, 65534}, UINT32_MAX, 1, 1, 1, 1}};
+    lane.lane = (struct delta_lane){.row = {UINT32_MAX, UINT64_MAX, true, {UINT64_MAX, 65534}, UINT32_MAX, 1, 1, 1, 1, 1}};
     assert_true(delta_write(out, &lane) <= delta_bytes_max(DELTA_LANE));
     assert_true(delta_bytes_max(DELTA_LANE) <= 80);
 }
@@ -262,6 +264,8 @@ static void deltas_malformed_are_damage(void **state)
         "09 00 0c 00 01 00 01 00 00 00 00 00 00 00 01 01",                         /* lane of subscription 0 */
         "09 00 0a 00 01 01 01 00 00 00 00 00 00 00 00 00",                         /* fresh without a place */
         "09 00 0c 00 00 01 01 00 00 00 00 00 00 00 01 01",                         /* gone, a key's, with a place */
+        "09 00 14 00 09 01 01 00 00 00 00 00 00 00 01 01 00 00 00 00 00 00 00 00", /* expires, at no time */
+        "09 00 12 00 08 01 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 00 00", /* gone, but expires */
         "09 00 0a 00 04 01 01 00 00 00 00 00 00 00 00 00",                         /* gone, aside, without a place */
         "09 00 0a 00 00 01 00 00 00 00 00 00 00 00 00 00",                         /* gone, nobody's key, without a place */
         "09 00 26 00 02 01 01 00 00 00 00 00 00 00 01 01 00 00 00 00 00 00 00 00 " /* failed, but never did */

@@ -241,12 +241,13 @@ static bool provide_worker(struct core *core, struct attachment *attachment, uin
         return false;
     output_effect(&core->output, EFFECT_FETCH_OPEN)->reader = attachment->fetch->number;
     attachment->fetch->opened = true;
-    return share_join(subscription->share, attachment->number, records, 1);
+    return share_join(subscription->share, attachment->number, records, attachment->run_max);
 }
 
 static struct attachment *create(struct core *core, struct connection *connection, struct subscription *subscription,
-                                 uint64_t request_id, uint64_t credit)
+                                 uint64_t request_id, const Truc__V1__Subscribe *subscribe)
 {
+    uint64_t credit = subscribe->credit;
     struct attachment *attachment;
     uint32_t index;
 
@@ -258,6 +259,7 @@ static struct attachment *create(struct core *core, struct connection *connectio
     attachment->request_id = request_id;
     attachment->subscription = subscription;
     attachment->connection = connection;
+    attachment->run_max = subscribe->key_run_max > 0 ? subscribe->key_run_max : 1;
     link_in(attachment);
     if (subscription->row.mode == SUBSCRIPTION_ORDERED) {
         attachment->credit = credit < core->config.read_credit_bytes_max ? credit : core->config.read_credit_bytes_max;
@@ -290,8 +292,14 @@ void core_request_subscribe(struct core *core, struct connection *connection, co
                      "a subscriber without credit gets nothing; grant bytes (ordered) or records (shared)");
         return;
     }
+    if (subscribe->key_run_max > KEY_RUN_MAX) {
+        answer_error(core, connection, frame->request_id, refusal_of(TRUC_INVALID_ARGUMENT),
+                     "key_run_max is %u; a worker may take 1 to %d records of one key at a time", subscribe->key_run_max,
+                     KEY_RUN_MAX);
+        return;
+    }
     if (!subscription_describe(core, subscription, &info) ||
-        !create(core, connection, subscription, frame->request_id, subscribe->credit)) {
+        !create(core, connection, subscription, frame->request_id, subscribe)) {
         answer_error(core, connection, frame->request_id, refusal_retry(TRUC_NO_MEMORY, RETRY_STATE_MS),
                      "the broker has no memory for another subscriber; retry after the time given");
         return;

@@ -251,9 +251,9 @@ static void share_round(struct share_bench *bench)
         exit(1);
 }
 
-static void share_run(bool keyed, const char *what)
+static void share_run(bool keyed, uint32_t run_max, const char *what)
 {
-    struct share_config config = {.ack_wait_ns = INT64_C(30000000000), .in_flight_max = 10000, .lanes_max = 100000};
+    struct share_config config = {.ack_wait_ns = INT64_C(30000000000), .in_flight_max = 10000, .lanes_max = 100000, .aside_max = 1};
     struct share_bench bench = {.records = calloc(SHARE_RECORDS, sizeof(struct share_record))};
     int64_t begun, took;
 
@@ -262,7 +262,7 @@ static void share_run(bool keyed, const char *what)
     for (uint64_t i = 0; i < SHARE_RECORDS; i++)
         bench.records[i] = (struct share_record){.place = {i, 0}, .bytes = 128, .key = keyed ? zipf_key(i) : 0};
     for (uint64_t i = 1; i <= SHARE_WORKERS; i++) {
-        if (!share_join(bench.share, i, SHARE_CREDIT, 1))
+        if (!share_join(bench.share, i, SHARE_CREDIT, run_max))
             exit(1);
     }
     begun = clock_ns();
@@ -281,8 +281,9 @@ int main(int argc, char **argv)
     struct mallinfo2 before, after;
     struct bench bench;
 
-    share_run(false, "shared, no keys: scan, grant, ack, save:");
-    share_run(true, "shared, keys by Zipf's law:");
+    share_run(false, 1, "shared, no keys: scan, grant, ack, save:");
+    share_run(true, 1, "shared, keys by Zipf's law:");
+    share_run(true, 16, "shared, keys by Zipf's law, runs of 16:");
     begin(&bench, 1);
     run(&bench, batches, 1, "1 topic, one batch a step:");
     run(&bench, batches, 16, "1 topic, 16 batches a step:");

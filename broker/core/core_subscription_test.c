@@ -84,38 +84,64 @@ static uint64_t subscribe(uint64_t session, char *name, uint64_t credit)
     return session;
 }
 
+/* A worker that takes up to run_max records of a key at a time. */
+static uint64_t runner(uint32_t run_max)
+{
+    uint64_t session = kit_session(&kit, "H26.16", "runner");
+    Truc__V1__Subscribe subscribe = TRUC__V1__SUBSCRIBE__INIT;
+
+    subscribe.name = "work";
+    subscribe.credit = 10;
+    subscribe.key_run_max = run_max;
+    kit_send(&kit, session, FRAME_SUBSCRIBE, 7, &subscribe.base);
+    return session;
+}
+
 static uint64_t worker(uint64_t credit)
 {
     return subscribe(kit_session(&kit, "H26.16", "worker"), "work", credit);
 }
 
-/* Answers the scan that must be due: `count` records of one entry, with these keys. */
-static void scanned(uint64_t position, const uint64_t *keys, size_t count)
+/* Answers the scan that must be due: `count` records of one entry, with these keys, for a time. */
+static void scanned_for(uint64_t position, const uint64_t *keys, size_t count, int64_t deliver_at_ns)
 {
     struct share_record records[8];
     const struct kit_effect *scan = kit_expect(&kit, EFFECT_SCAN);
 
     for (size_t i = 0; i < count; i++)
-        records[i] = (struct share_record){.place = {position, (uint32_t)i}, .bytes = 100, .key = keys[i]};
+        records[i] =
+            (struct share_record){.place = {position, (uint32_t)i}, .bytes = 100, .key = keys[i], .deliver_at_ns = deliver_at_ns};
     kit_event(&kit, (struct core_event){.kind = CORE_SCANNED,
                                         .reader = scan->effect.reader,
                                         .scanned = {.records = records, .count = count, .next = {position + 1, 0}}});
+}
+
+static void scanned(uint64_t position, const uint64_t *keys, size_t count)
+{
+    scanned_for(position, keys, count, 0);
+}
+
+/* Answers a fetch: so many records of it. */
+static void fetched_some(uint64_t reader, uint32_t count)
+{
+    uint8_t *data = calloc(1, 64);
+
+    kit.data_held++;
+    kit_event(&kit, (struct core_event){.kind = CORE_FETCHED,
+                                        .reader = reader,
+                                        .done = {.entry_count = count, .data = bytes_of(data, 64), .owner = data}});
 }
 
 /* Answers the fetch that must be due: all of it. */
 static void fetched(void)
 {
     const struct kit_effect *fetch = kit_expect(&kit, EFFECT_FETCH);
-    uint8_t *data = calloc(1, 64);
 
-    kit.data_held++;
-    kit_event(&kit, (struct core_event){
-                        .kind = CORE_FETCHED,
-                        .reader = fetch->effect.reader,
-                        .done = {.entry_count = (uint32_t)fetch->effect.place_count, .data = bytes_of(data, 64), .owner = data}});
+    fetched_some(fetch->effect.reader, (uint32_t)fetch->effect.place_count);
 }
 
-static void settle(uint64_t session, uint64_t first, uint32_t count, Truc__V1__Outcome outcome)
+/* Of an ordered subscription: so many had expired. */
+static void settle_expired(uint64_t session, uint64_t first, uint32_t count, Truc__V1__Outcome outcome, uint64_t expired)
 {
     Truc__V1__Settlement settlement = TRUC__V1__SETTLEMENT__INIT, *settlements[] = {&settlement};
     Truc__V1__Settle message = TRUC__V1__SETTLE__INIT;
@@ -126,7 +152,22 @@ static void settle(uint64_t session, uint64_t first, uint32_t count, Truc__V1__O
     message.subscribe_id = 7;
     message.settlements = settlements;
     message.n_settlements = 1;
+    message.expired = expired;
     kit_send(&kit, session, FRAME_SETTLE, 9, &message.base);
+}
+
+static void settle(uint64_t session, uint64_t first, uint32_t count, Truc__V1__Outcome outcome)
+{
+    settle_expired(session, first, count, outcome, 0);
+}
+
+static const Truc__V1__SubscriptionInfo *look_at(char *name)
+{
+    Truc__V1__SubscriptionChange look = TRUC__V1__SUBSCRIPTION_CHANGE__INIT;
+
+    look.name = name;
+    kit_send(&kit, admin, FRAME_SUBSCRIPTION_CHANGE, 8, &look.base);
+    return ((const Truc__V1__SubscriptionOk *)kit_take(&kit, admin, FRAME_SUBSCRIPTION_OK, 8))->info;
 }
 
 static size_t stale_count(uint64_t session)
@@ -328,6 +369,92 @@ static void rejected_record_becomes_a_dead_letter_once(void **state)
     assert_int_equal(ok->info->in_flight, 1);
 }
 
+static void run_of_a_key_is_settled_in_order(void **state)
+{
+    const uint64_t keys[] = {11, 11, 11, 11};
+    const Truc__V1__Deliver *deliver;
+    uint64_t session;
+
+    (void)state;
+    create_it("work", TRUC__V1__SUBSCRIPTION_MODE__SUBSCRIPTION_MODE_SHARED);
+    publish(4);
+    session = runner(65);
+    kit_take_error(&kit, session, 7, TRUC_INVALID_ARGUMENT);
+    session = runner(3);
+    kit_take(&kit, session, FRAME_SUBSCRIBE_OK, 7);
+    scanned(0, keys, 4);
+    fetched();
+    deliver = kit_take(&kit, session, FRAME_DELIVER, 7);
+    assert_int_equal(deliver->entries[0]->records, 3);
+    settle(session, deliver->first_lease + 1, 1, TRUC__V1__OUTCOME__OUTCOME_ACK);
+    assert_int_equal(stale_count(session), 1);
+    settle(session, deliver->first_lease, 3, TRUC__V1__OUTCOME__OUTCOME_ACK);
+    kit_commit(&kit);
+    assert_int_equal(stale_count(session), 0);
+    fetched();
+    deliver = kit_take(&kit, session, FRAME_DELIVER, 7);
+    assert_int_equal(deliver->entries[0]->indexes[0], 3);
+}
+
+static void run_refused_while_its_rest_is_fetched_sends_none_of_it(void **state)
+{
+    const uint64_t keys[] = {11, 11, 11, 12};
+    const Truc__V1__Deliver *deliver;
+    uint64_t session, reader;
+
+    (void)state;
+    create_it("work", TRUC__V1__SUBSCRIPTION_MODE__SUBSCRIPTION_MODE_SHARED);
+    publish(4);
+    session = runner(8);
+    kit_take(&kit, session, FRAME_SUBSCRIBE_OK, 7);
+    scanned(0, keys, 4);
+    reader = kit_expect(&kit, EFFECT_FETCH)->effect.reader;
+    fetched_some(reader, 1);
+    deliver = kit_take(&kit, session, FRAME_DELIVER, 7);
+    assert_int_equal(kit_expect(&kit, EFFECT_FETCH)->effect.place_count, 3);
+    settle(session, deliver->first_lease, 1, TRUC__V1__OUTCOME__OUTCOME_NACK);
+    kit_commit(&kit);
+    assert_int_equal(stale_count(session), 0);
+    fetched_some(reader, 3);
+    kit_expect_nothing(&kit, session);
+    fetched(); /* what is still its */
+    deliver = kit_take(&kit, session, FRAME_DELIVER, 7);
+    assert_int_equal(deliver->entries[0]->records, 1);
+    assert_int_equal(deliver->entries[0]->indexes[0], 3);
+    assert_int_equal(deliver->first_lease, 4);
+    fetched(); /* and the refused one with those behind it, again */
+    deliver = kit_take(&kit, session, FRAME_DELIVER, 7);
+    assert_int_equal(deliver->entries[0]->records, 3);
+    assert_int_equal(deliver->attempts[0], 2);
+    assert_int_equal(deliver->attempts[1], 1);
+}
+
+static void record_for_later_comes_when_it_is_time(void **state)
+{
+    const uint64_t keys[] = {11};
+    uint64_t session;
+
+    (void)state;
+    create_it("work", TRUC__V1__SUBSCRIPTION_MODE__SUBSCRIPTION_MODE_SHARED);
+    publish(1);
+    publish(1);
+    session = worker(10);
+    scanned_for(0, keys, 1, kit.head.last_append_ns + INT64_C(60000000000));
+    scanned(1, keys, 1);
+    fetched();
+    assert_int_equal(((const Truc__V1__Deliver *)kit_take(&kit, session, FRAME_DELIVER, 7))->entries[0]->indexes[0], 0);
+    settle(session, 1, 1, TRUC__V1__OUTCOME__OUTCOME_ACK);
+    kit_commit(&kit);
+    assert_int_equal(stale_count(session), 0);
+    assert_null(kit_other(&kit, EFFECT_FETCH));
+    assert_int_equal(look_at("work")->aside, 1);
+    assert_int_equal(look_at("work")->position, 0);
+    kit_pass(&kit, 61000);
+    kit_event(&kit, (struct core_event){.kind = CORE_TICK});
+    fetched();
+    kit_take(&kit, session, FRAME_DELIVER, 7);
+}
+
 static void removal_ends_those_who_take_part(void **state)
 {
     Truc__V1__SubscriptionChange change = TRUC__V1__SUBSCRIPTION_CHANGE__INIT;
@@ -385,6 +512,27 @@ static void ordered_goes_on_behind_what_was_acknowledged_at_the_standby(void **s
     assert_int_equal(open->spec.from, 1);
 }
 
+static void ordered_tells_how_many_it_passed_over(void **state)
+{
+    uint64_t session, reader;
+
+    (void)state;
+    create_it("mirror", TRUC__V1__SUBSCRIPTION_MODE__SUBSCRIPTION_MODE_ORDERED);
+    publish(1);
+    publish(1);
+    session = subscribe(kit_session(&kit, "H26.16", "m"), "mirror", 1 << 20);
+    reader = kit_expect(&kit, EFFECT_READ_OPEN)->effect.reader;
+    kit_resolve(&kit, reader, 0, UINT64_MAX);
+    kit_take(&kit, session, FRAME_READ_OK, 7);
+    kit_expect(&kit, EFFECT_READ);
+    kit_read_done(&kit, reader, 2, 2, 100);
+    kit_take(&kit, session, FRAME_READ_DATA, 7);
+    settle_expired(session, 1, 1, TRUC__V1__OUTCOME__OUTCOME_ACK, 7);
+    settle_expired(session, 2, 1, TRUC__V1__OUTCOME__OUTCOME_ACK, UINT64_MAX); /* no entry holds so many */
+    kit_commit(&kit);
+    assert_int_equal(look_at("mirror")->expired, 7 + 65535);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,8 +544,12 @@ int main(void)
         TEST(key_waits_for_its_first_record_and_comes_to_one_worker_at_a_time),
         TEST(lease_lapses_and_comes_again),
         TEST(rejected_record_becomes_a_dead_letter_once),
+        TEST(run_of_a_key_is_settled_in_order),
+        TEST(run_refused_while_its_rest_is_fetched_sends_none_of_it),
+        TEST(record_for_later_comes_when_it_is_time),
         TEST(removal_ends_those_who_take_part),
         TEST(ordered_goes_on_behind_what_was_acknowledged_at_the_standby),
+        TEST(ordered_tells_how_many_it_passed_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,6 +82,20 @@ static void table_colliding_hashes_match_model(void **state)
     check_against_model(crowded_hash, 400, OPERATIONS);
 }
 
+static void table_one_value_under_two_hashes_loses_the_one_removed(void **state)
+{
+    struct table table = {0};
+
+    (void)state;
+    assert_true(table_reserve(&table, 2));
+    table_add(&table, 5, 7); /* two hashes of one home */
+    table_add(&table, 5 + (UINT64_C(1) << 20), 7);
+    table_remove(&table, 5 + (UINT64_C(1) << 20), 7);
+    assert_true(holds(&table, 5, 7));
+    assert_false(holds(&table, 5 + (UINT64_C(1) << 20), 7));
+    table_fini(&table);
+}
+
 static void table_empty_finds_nothing(void **state)
 {
     struct table table = {0};
@@ -156,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_random_operations_match_model),
         cmocka_unit_test(table_colliding_hashes_match_model),
+        cmocka_unit_test(table_one_value_under_two_hashes_loses_the_one_removed),
         cmocka_unit_test(table_empty_finds_nothing),
         cmocka_unit_test(pool_taken_objects_are_zero_stable_and_reused),
         cmocka_unit_test(slab_pieces_are_aligned_and_do_not_overlap),

@@ -20,7 +20,8 @@ bool subscription_provide_share(struct core *core, struct subscription *subscrip
                                   .ack_wait_ns = row->ack_wait_ms * MS,
                                   .backoff_count = row->backoff_count,
                                   .in_flight_max = row->in_flight_max,
-                                  .lanes_max = row->in_flight_max + LANES_BESIDE_IN_FLIGHT};
+                                  .lanes_max = row->in_flight_max + LANES_BESIDE_IN_FLIGHT,
+                                  .aside_max = ASIDE_MAX};
 
     if (subscription->share)
         return true;
@@ -28,7 +29,7 @@ bool subscription_provide_share(struct core *core, struct subscription *subscrip
         config.backoff_ns[i] = row->backoff_ms[i] * MS;
     if (share_create(&config, subscription->place, &subscription->share) != TRUC_OK)
         return false;
-    share_restore_counts(subscription->share, subscription->acknowledged, subscription->dead, 0);
+    share_restore_counts(subscription->share, subscription->acknowledged, subscription->dead, subscription->expired);
     subscription->previous_shared = NULL;
     subscription->next_shared = core->subscriptions_shared;
     if (subscription->next_shared)
@@ -199,14 +200,49 @@ static struct attachment *attachment_by_number(const struct subscription *subscr
     return attachment;
 }
 
+/* What follows, as far as its leases are in a row: a DELIVER names the first one only. */
 static void fetch(struct core *core, struct attachment *attachment)
 {
     struct core_effect *effect = output_effect(&core->output, EFFECT_FETCH);
+    const struct share_lease *leases = attachment->leases;
+    uint32_t end = attachment->lease_done + 1;
 
+    while (end < attachment->lease_count && leases[end].lease == leases[end - 1].lease + 1)
+        end++;
     effect->reader = attachment->fetch->number;
     effect->places = attachment->places + attachment->lease_done;
-    effect->place_count = attachment->lease_count - attachment->lease_done;
+    effect->place_count = end - attachment->lease_done;
     attachment->fetching = true;
+}
+
+/* Of a run the first one may have been refused, or have lapsed, while others were on their way to the worker: they must not come
+ * any more, since the first will come again. Whether one of the next `count` is such. */
+static bool drop_lost(struct attachment *attachment, size_t count)
+{
+    uint32_t begin = attachment->lease_done, kept = begin;
+    bool lost = false;
+
+    if (attachment->run_max == 1)
+        return false;
+    for (uint32_t i = begin; i < attachment->lease_count; i++) {
+        if (!share_holds(attachment->subscription->share, attachment->number, attachment->leases[i].lease)) {
+            lost |= i - begin < count;
+            continue;
+        }
+        attachment->leases[kept] = attachment->leases[i];
+        attachment->places[kept++] = attachment->places[i];
+    }
+    attachment->lease_count = kept;
+    return lost;
+}
+
+static void fetch_more(struct core *core, struct attachment *attachment)
+{
+    (void)drop_lost(attachment, 0);
+    if (attachment->lease_done < attachment->lease_count)
+        fetch(core, attachment);
+    else
+        share_hold(attachment->subscription->share, attachment->number, false);
 }
 
 /* One worker after the other, each as much as it wants, one set under way per worker. */
@@ -311,6 +347,11 @@ void core_on_fetched(struct core *core, const struct core_event *event)
     CORE_INVARIANT(attachment->fetching && event->done.entry_count <= attachment->lease_count - attachment->lease_done);
     attachment->fetching = false;
     subscription_touch(core, attachment->subscription);
+    if (event->done.data.size > 0 && drop_lost(attachment, event->done.entry_count)) {
+        output_effect(&core->output, EFFECT_FREE_DATA)->owner = event->done.owner;
+        fetch_more(core, attachment);
+        return;
+    }
     if (event->done.data.size > 0) {
         send(core, attachment, event);
         if (reader_find_number(core, event->reader) != reader)
@@ -323,10 +364,7 @@ void core_on_fetched(struct core *core, const struct core_event *event)
         attachment_end(core, attachment, event->status, event->why ? event->why : truc_status_text(event->status));
         return;
     }
-    if (attachment->lease_done < attachment->lease_count)
-        fetch(core, attachment);
-    else
-        share_hold(attachment->subscription->share, attachment->number, false);
+    fetch_more(core, attachment);
 }
 
 /* --- saving
@@ -348,6 +386,7 @@ static bool put(void *context, const struct delta *delta)
         saving->subscription->place = delta->cursor.place;
         saving->subscription->acknowledged = delta->cursor.acknowledged;
         saving->subscription->dead = delta->cursor.dead;
+        saving->subscription->expired = delta->cursor.expired;
     }
     return done;
 }

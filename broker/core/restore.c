@@ -140,6 +140,7 @@ truc_status core_restore_cursor(void *context, const struct cursor_row *row)
     subscription->place = row->place;
     subscription->acknowledged = row->acknowledged;
     subscription->dead = row->dead;
+    subscription->expired = row->expired;
     return TRUC_OK;
 }
 

@@ -185,6 +185,14 @@ static void settle_shared(struct core *core, struct attachment *attachment, uint
 /* --- ordered ---------------------------------------------------------------------------------------------------------------------
  */
 
+/* What it says has expired, at most as many records as there can be up to the position. */
+static uint64_t expired_within(const struct subscription *subscription, uint64_t position, uint64_t expired)
+{
+    uint64_t entries = position > subscription->place.position ? position - subscription->place.position : 0;
+
+    return expired / BATCH_RECORDS_MAX < entries ? expired : entries * BATCH_RECORDS_MAX;
+}
+
 static void settle_ordered(struct core *core, struct attachment *attachment, uint64_t request_id, const Truc__V1__Settle *request)
 {
     struct subscription *subscription = attachment->subscription;
@@ -192,6 +200,8 @@ static void settle_ordered(struct core *core, struct attachment *attachment, uin
     struct delta delta = {.kind = DELTA_CURSOR,
                           .cursor = {.subscription_id = subscription->row.subscription_id, .place = {.position = position}}};
     struct settle *settle;
+
+    delta.cursor.expired = subscription->expired + expired_within(subscription, position, request->expired);
 
     if (!attachment->reader || position > attachment->reader->position) {
         answer_error(core, attachment->connection, request_id, refusal_actual(TRUC_OUT_OF_RANGE, subscription->place.position),
@@ -212,8 +222,10 @@ static void settle_ordered(struct core *core, struct attachment *attachment, uin
                      "the log takes nothing now; retry after the time given");
         return;
     }
-    if (position > subscription->place.position)
+    if (position > subscription->place.position) {
         subscription->place.position = position;
+        subscription->expired = delta.cursor.expired;
+    }
     settle->next = subscription->settles;
     subscription->settles = settle;
     if (!settle_pend(core, subscription))

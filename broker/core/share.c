@@ -9,6 +9,7 @@ truc_status share_create(const struct share_config *config, struct place scan, s
     struct share *share;
 
     CORE_INVARIANT(config->in_flight_max > 0 && config->lanes_max > config->in_flight_max);
+    CORE_INVARIANT(config->aside_max > 0);
     CORE_INVARIANT(config->ack_wait_ns > 0 && config->backoff_count <= SUBSCRIPTION_BACKOFFS_MAX);
     share = calloc(1, sizeof *share);
     if (!share)
@@ -29,7 +30,7 @@ void share_destroy(struct share *share)
     pool_fini(&share->lanes);
     pool_fini(&share->rests);
     pool_fini(&share->workers);
-    table_fini(&share->lanes_by_key);
+    table_fini(&share->lanes_by_name);
     table_fini(&share->leases);
     table_fini(&share->workers_by_number);
     lane_heap_fini(&share->due);
@@ -44,25 +45,28 @@ void share_restore_counts(struct share *share, uint64_t acknowledged, uint64_t d
 {
     share->acknowledged = acknowledged;
     share->buried = dead;
-    (void)expired;
+    share->expired = expired;
 }
 
-/* A row that tells of attempts, or of a record without a key, names a record. Of others the place is only known to be not above
- * the first unresolved record. */
+/* A row that tells of attempts, or of one record, names a record. Of others the place is only known to be not above the first
+ * unresolved record. */
 static bool names_record(const struct lane_row *row)
 {
-    return row->key == 0 || row->attempts > 0 || row->dead != 0;
+    return row->key == 0 || row->aside || row->attempts > 0 || row->dead != 0;
 }
 
 truc_status share_restore(struct share *share, const struct lane_row *row)
 {
-    struct lane *lane;
+    bool single = row->key == 0 || row->aside;
+    struct lane *lane = single ? lane_of_place(share, row->place) : lane_of_key(share, row->key);
 
-    if (lane_find(share, row->key, row->place) || row->dead > DEAD_DAMAGED)
+    /* A key's lane may be there, and empty, for one aside that came first. */
+    if ((lane && (single || lane->saved)) || row->dead > DEAD_DAMAGED)
         return TRUC_DAMAGED;
     if (!lane_reserve(share, 1, 1) || !lane_heap_reserve(&share->ahead, share->ahead.count + 1))
         return TRUC_NO_MEMORY;
-    lane = lane_create(share, row->key, row->place, true);
+    if (!lane)
+        lane = lane_create(share, row->key, row->place, row->aside);
     lane->saved = true;
     lane->attempts = row->attempts;
     lane->dead = row->dead;
@@ -71,10 +75,12 @@ truc_status share_restore(struct share *share, const struct lane_row *row)
     lane->last_failed_ns = row->last_failed_ns;
     if (names_record(row) || CANARY_SHARE_RESUME_BEHIND) {
         if (names_record(row))
-            lane_append(share, lane, row->place, 0);
+            lane_append(share, lane, &(struct share_record){.place = row->place, .expires_at_ns = row->expires_at_ns});
         lane->beyond = place_behind(row->place);
+    } else {
+        lane->beyond = row->place;
     }
-    lane->more = row->key != 0 && place_before(lane->beyond, share->scan);
+    lane->more = !single && place_before(lane->beyond, share->scan);
     if (!place_before(row->place, share->scan))
         lane_set_ahead(share, lane);
     else
@@ -85,6 +91,22 @@ truc_status share_restore(struct share *share, const struct lane_row *row)
 struct place share_scan_place(const struct share *share)
 {
     return share->scan;
+}
+
+/* --- given again ---------------------------------------------------------------------------------------------------------------
+ */
+
+enum share_again share_give_again(struct share *share, const struct share_record *record)
+{
+    if (share_look_at(share, record).standing != STANDING_RESOLVED)
+        return SHARE_AGAIN_HELD;
+    if (lane_count_aside(share) + share->scan_room >= share->config.aside_max)
+        return SHARE_AGAIN_FULL;
+    if (!lane_reserve(share, 1, 1))
+        return SHARE_AGAIN_NO_MEMORY;
+    lane_settle_down(share, lane_put_aside(share, record, 0));
+    share->unsaved = true;
+    return SHARE_AGAIN_OK;
 }
 
 /* --- workers -------------------------------------------------------------------------------------------------------------------
@@ -137,9 +159,8 @@ bool share_join(struct share *share, uint64_t number, uint32_t credit, uint32_t 
 {
     struct worker *worker;
     uint32_t index;
-    (void)run_max;
 
-    CORE_INVARIANT(!share_worker(share, number));
+    CORE_INVARIANT(!share_worker(share, number) && run_max > 0 && run_max <= KEY_RUN_MAX);
     if (!table_reserve(&share->workers_by_number, 1))
         return false;
     worker = pool_take(&share->workers, &index);
@@ -147,6 +168,7 @@ bool share_join(struct share *share, uint64_t number, uint32_t credit, uint32_t 
         return false;
     worker->number = number;
     worker->index = index;
+    worker->run_max = run_max;
     table_add(&share->workers_by_number, table_mix(number), index);
     share_credit(share, number, credit);
     return true;
@@ -193,31 +215,4 @@ void share_leave(struct share *share, uint64_t number, bool counted, int64_t now
     share->credit -= worker->credit;
     table_remove(&share->workers_by_number, table_mix(number), worker->index);
     pool_give(&share->workers, worker->index);
-}
-
-/* --- counts --------------------------------------------------------------------------------------------------------------------
- */
-
-struct share_counts share_counts(const struct share *share)
-{
-    struct share_counts counts = {
-        .lanes = lane_count(share),
-        .ready = share->states[LANE_READY],
-        .leased = share->states[LANE_LEASED],
-        .delayed = share->states[LANE_DELAYED],
-        .dead = share->states[LANE_DEAD],
-        .workers = share->workers.used,
-        .full = lane_count_active(share) >= share->config.lanes_max,
-        .oldest = share->scan,
-        .acknowledged = share->acknowledged,
-        .buried = share->buried,
-    };
-
-    for (uint32_t i = 0; i < share->lanes.touched; i++) {
-        const struct lane *lane = lane_at(share, i);
-
-        if (lane->state != LANE_FREE && lane->state != LANE_GONE && place_before(lane_place(lane), counts.oldest))
-            counts.oldest = lane_place(lane);
-    }
-    return counts;
 }

@@ -8,9 +8,10 @@
  * A lane holds the unresolved records of one key in log order; only its first may be in a worker's hands, so records of a key never
  * overtake each other, and a key that fails holds up nobody else. A record without a key is a lane by itself.
  *
- * A record that is not to be given yet (deliver_at), or that was dead and is given again, stands aside: a lane of one record, which
- * lets the others of its key pass until it is due and then takes the key's next turn. Of the lanes of one key one at a time is at
- * work: the others wait until its first record is resolved. A record that has expired when its turn comes is passed over, counted.
+ * A record with a time to be delivered at (deliver_at), or that was dead and is given again, stands aside: a lane of one record,
+ * which lets the others of its key pass until it is due and then takes the key's next turn. Of the lanes of one key one at a time
+ * is at work: the others wait until its first record, or its run, is resolved. A record that has expired when its turn comes is
+ * passed over, counted.
  *
  * What is below the scan place and in no lane is done. A lane keeps at most LANE_RECORDS_MAX records; of those beyond it only
  * knows where they begin (`beyond`), and has them searched by key when their turn comes: a key that is stuck costs the same for
@@ -84,7 +85,7 @@ struct place share_scan_place(const struct share *share);
 enum share_again { SHARE_AGAIN_OK, SHARE_AGAIN_HELD, SHARE_AGAIN_FULL, SHARE_AGAIN_NO_MEMORY };
 enum share_again share_give_again(struct share *share, const struct share_record *record);
 
-/* How it stands with a record that the subscription wants. */
+/* How it stands with a record that the subscription wants. Of the record place, key and deliver_at_ns count. */
 enum share_standing {
     STANDING_AHEAD,   /* not scanned yet */
     STANDING_WAITING, /* behind others of its key, or ready */
@@ -98,7 +99,7 @@ struct share_look {
     uint32_t attempts; /* that failed; 0 when it is not the first of its lane */
     int64_t first_failed_ns, last_failed_ns;
 };
-struct share_look share_look_at(const struct share *share, uint64_t key, struct place place);
+struct share_look share_look_at(const struct share *share, const struct share_record *record);
 
 /* --- workers ----------------------------------------------------------------------------------------------------------------- */
 
@@ -114,9 +115,9 @@ void share_leave(struct share *share, uint64_t worker, bool counted, int64_t now
 /* --- leases ------------------------------------------------------------------------------------------------------------------ */
 
 struct share_lease {
-    uint64_t lease; /* grows by one with each, never reused by this share */
-    struct share_record record;
-    uint32_t attempt; /* this one is the attempt-th, from 1 */
+    uint64_t lease;             /* grows by one with each, never reused by this share */
+    struct share_record record; /* deliver_at_ns is not told */
+    uint32_t attempt;           /* this one is the attempt-th, from 1 */
 };
 
 /* The next worker's turn: up to max records that are ready, in log order, within its credit and in_flight_max; their leases run
@@ -129,11 +130,15 @@ enum share_outcome { SHARE_ACK, SHARE_NACK, SHARE_REJECT, SHARE_RETURN, SHARE_EX
 
 /* What a worker says of a lease. delay_ns: of NACK, 0: the back-off; of EXTEND, 0: ack_wait. RETURN gives it back uncounted.
  * DAMAGED is the broker's own word: the record cannot be read, so it is dead without having been delivered.
- * Of a run, NACK, REJECT, RETURN and DAMAGED of the first free those behind it, uncounted.
+ * Of a run, NACK, REJECT, RETURN and DAMAGED of the first free those behind it, uncounted. DAMAGED of one behind the first frees it
+ * and those behind it: when it is the first, it will be found damaged again.
  * False: the lease is not this worker's, or not any more (lapsed, settled, freed), or not the first of its run (EXTEND: any of
  * the run): nothing changed. Settling gives the worker no credit back. */
 bool share_settle(struct share *share, uint64_t worker, uint64_t lease, enum share_outcome outcome, int64_t delay_ns,
                   int64_t now_ns);
+
+/* Whether the worker still has this lease: the run may have ended while the record was on its way to it. */
+bool share_holds(const struct share *share, uint64_t worker, uint64_t lease);
 
 /* When share_tick has something to do (a lease lapses, a delay ends); INT64_MAX: never. */
 int64_t share_due_ns(const struct share *share);

@@ -73,4 +73,39 @@ enum { CANARY_SHARE_AGAIN_BELOW = 1 };
 enum { CANARY_SHARE_AGAIN_BELOW = 0 };
 #endif
 
+/* When the first record of a run is refused, the worker keeps those behind it. */
+#ifdef TRUC_CANARY_SHARE_KEEP_REST
+enum { CANARY_SHARE_KEEP_REST = 1 };
+#else
+enum { CANARY_SHARE_KEEP_REST = 0 };
+#endif
+
+/* A record is due before the time it is to be delivered at. */
+#ifdef TRUC_CANARY_SHARE_ASIDE_EARLY
+enum { CANARY_SHARE_ASIDE_EARLY = 1 };
+#else
+enum { CANARY_SHARE_ASIDE_EARLY = 0 };
+#endif
+
+/* A record that is not due yet is not saved: after a restart it counts as done. */
+#ifdef TRUC_CANARY_SHARE_ASIDE_LOST
+enum { CANARY_SHARE_ASIDE_LOST = 1 };
+#else
+enum { CANARY_SHARE_ASIDE_LOST = 0 };
+#endif
+
+/* Records are given out though they have expired. */
+#ifdef TRUC_CANARY_SHARE_EXPIRED_GIVEN
+enum { CANARY_SHARE_EXPIRED_GIVEN = 1 };
+#else
+enum { CANARY_SHARE_EXPIRED_GIVEN = 0 };
+#endif
+
+/* A search by key also takes what stands, or stood, aside. */
+#ifdef TRUC_CANARY_SHARE_SEARCH_ASIDE
+enum { CANARY_SHARE_SEARCH_ASIDE = 1 };
+#else
+enum { CANARY_SHARE_SEARCH_ASIDE = 0 };
+#endif
+
 #endif

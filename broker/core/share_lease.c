@@ -1,81 +1,48 @@
 #include "share_internal.h"
 
-/* --- giving out ----------------------------------------------------------------------------------------------------------------
- */
-
-/* Into log order (Shell's method: mostly they are already). */
-static void sort_by_place(struct lane **lanes, uint32_t count)
-{
-    static const uint32_t gaps[] = {132, 57, 23, 10, 4, 1};
-
-    for (size_t i = 0; i < sizeof gaps / sizeof gaps[0]; i++) {
-        for (uint32_t j = gaps[i]; j < count; j++) {
-            struct lane *lane = lanes[j];
-            struct place place = lane_place(lane);
-            uint32_t hole = j;
-
-            for (; hole >= gaps[i] && place_before(place, lane_place(lanes[hole - gaps[i]])); hole -= gaps[i])
-                lanes[hole] = lanes[hole - gaps[i]];
-            lanes[hole] = lane;
-        }
-    }
-}
-
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
-size_t share_grant(struct share *share, int64_t now_ns, struct share_lease *leases, size_t max, uint64_t *ret_worker)
-{
-    struct lane *lanes[GRANT_RECORDS_MAX];
-    int64_t until_ns = time_after(now_ns, share->config.ack_wait_ns);
-    uint32_t count = max < GRANT_RECORDS_MAX ? (uint32_t)max : GRANT_RECORDS_MAX, next = share->ready.first;
-    struct worker *worker;
-
-    if (share->wanting.first == 0)
-        return 0;
-    worker = pool_at(&share->workers, share->wanting.first - 1);
-    count = least(count, worker->credit);
-    count = least(count, share->states[LANE_READY]);
-    count = least(count, share->config.in_flight_max - share->states[LANE_LEASED]);
-    if (count == 0)
-        return 0;
-    for (uint32_t i = 0; i < count; i++) {
-        lanes[i] = lane_at(share, next - 1);
-        next = lanes[i]->links[LINK_TURN].next;
-    }
-    sort_by_place(lanes, count);
-    for (uint32_t i = 0; i < count; i++) {
-        struct lane *lane = lanes[i];
-
-        lane_set_leased(share, lane, worker, until_ns);
-        leases[i] = (struct share_lease){
-            .lease = lane->lease, .record = {lane_place(lane), lane->first.bytes, lane->key}, .attempt = lane->attempts + 1};
-    }
-    share_turn_remove(share, worker);
-    worker->credit -= count;
-    share->credit -= count;
-    if (worker->credit > 0)
-        share_turn_add(share, worker);
-    *ret_worker = worker->number;
-    return count;
-}
-
 /* --- settling ------------------------------------------------------------------------------------------------------------------
  */
 
-static struct lane *find_lease(const struct share *share, uint64_t lease)
+/* Which record of the lane's run has this lease; its run's length: none. */
+static uint32_t find_in_run(const struct share *share, const struct lane *lane, uint64_t lease)
+{
+    uint64_t at = lane->lease;
+    uint32_t i = 0;
+
+    for (uint32_t next = lane->rest.first; i < lane->run && at != lease; i++) {
+        if (i + 1 < lane->run) {
+            const struct lane_rest *rest = pool_at(&share->rests, next - 1);
+
+            at += rest->lease_step;
+            next = rest->next;
+        }
+    }
+    return i;
+}
+
+static struct lane *find_lease(const struct share *share, uint64_t lease, uint32_t *ret_number)
 {
     uint32_t index;
 
     for (struct table_probe probe = table_probe(&share->leases, table_mix(lease)); table_next(&share->leases, &probe, &index);) {
         struct lane *lane = lane_at(share, index);
+        uint32_t number = find_in_run(share, lane, lease);
 
-        if (lane->lease == lease)
+        if (number < lane->run) {
+            *ret_number = number;
             return lane;
+        }
     }
     return NULL;
+}
+
+bool share_holds(const struct share *share, uint64_t number, uint64_t lease)
+{
+    const struct worker *worker = share_worker(share, number);
+    uint32_t in_run;
+    const struct lane *lane = find_lease(share, lease, &in_run);
+
+    return worker && lane && lane->worker == worker->index;
 }
 
 /* The first record goes behind the second. */
@@ -104,6 +71,7 @@ static void count_attempt(struct share *share, struct lane *lane, int64_t now_ns
 static void fail(struct share *share, struct lane *lane, int64_t delay_ns, int64_t now_ns)
 {
     const struct share_config *config = &share->config;
+    uint32_t tries;
 
     count_attempt(share, lane, now_ns);
     overtake(share, lane);
@@ -111,8 +79,9 @@ static void fail(struct share *share, struct lane *lane, int64_t delay_ns, int64
         lane_set_dead(share, lane, DEAD_ATTEMPTS);
         return;
     }
-    if (delay_ns == 0 && config->backoff_count > 0)
-        delay_ns = config->backoff_ns[least(lane->attempts, config->backoff_count) - 1];
+    tries = lane->attempts < config->backoff_count ? lane->attempts : config->backoff_count;
+    if (delay_ns == 0 && tries > 0)
+        delay_ns = config->backoff_ns[tries - 1];
     if (delay_ns == 0 || CANARY_SHARE_FORGET_DELAY) {
         lane->not_before_ns = 0;
         lane_set_ready(share, lane, false);
@@ -122,26 +91,45 @@ static void fail(struct share *share, struct lane *lane, int64_t delay_ns, int64
     lane_set_delayed(share, lane);
 }
 
+/* Free again, as if it had not been given out: then another lane of its key may have the turn. */
 static void give_back(struct share *share, struct lane *lane)
 {
     if (CANARY_SHARE_LEAK_CREDIT)
         share_credit(share, ((struct worker *)pool_at(&share->workers, lane->worker))->number, 1);
     lane_set_ready(share, lane, true);
+    if (lane->asking)
+        turn_review(share, lane);
 }
 
-bool share_settle(struct share *share, uint64_t number, uint64_t lease, enum share_outcome outcome, int64_t delay_ns,
-                  int64_t now_ns)
+static void acknowledge(struct share *share, struct lane *lane, int64_t now_ns)
 {
-    struct worker *worker = share_worker(share, number);
-    struct lane *lane = find_lease(share, lease);
+    share->acknowledged++;
+    share->unsaved = true;
+    if (lane->run > 1)
+        lane_advance(share, lane, time_after(now_ns, share->config.ack_wait_ns));
+    else
+        lane_resolve(share, lane);
+}
 
-    if (!worker || !lane || (lane->worker != worker->index && !CANARY_SHARE_STALE_SETTLE))
+/* The first record is refused, and the run goes on behind it. */
+static bool keep_rest(struct share *share, struct lane *lane, enum share_outcome outcome, int64_t now_ns)
+{
+    struct lane_record first = lane->first;
+
+    if (!CANARY_SHARE_KEEP_REST || lane->run < 2 || outcome != SHARE_NACK)
         return false;
+    lane_advance(share, lane, time_after(now_ns, share->config.ack_wait_ns));
+    lane_append(share, lane, &(struct share_record){.place = record_place(&first), .bytes = first.bytes});
+    return true;
+}
+
+static void settle_first(struct share *share, struct lane *lane, enum share_outcome outcome, int64_t delay_ns, int64_t now_ns)
+{
+    if (keep_rest(share, lane, outcome, now_ns))
+        return;
     switch (outcome) {
     case SHARE_ACK:
-        share->acknowledged++;
-        share->unsaved = true;
-        lane_resolve(share, lane);
+        acknowledge(share, lane, now_ns);
         break;
     case SHARE_NACK:
         fail(share, lane, delay_ns, now_ns);
@@ -159,9 +147,27 @@ bool share_settle(struct share *share, uint64_t number, uint64_t lease, enum sha
         give_back(share, lane);
         break;
     case SHARE_EXTEND:
-        lane_heap_move(share, &share->due, lane, time_after(now_ns, delay_ns != 0 ? delay_ns : share->config.ack_wait_ns));
         break;
     }
+}
+
+bool share_settle(struct share *share, uint64_t number, uint64_t lease, enum share_outcome outcome, int64_t delay_ns,
+                  int64_t now_ns)
+{
+    struct worker *worker = share_worker(share, number);
+    uint32_t in_run;
+    struct lane *lane = find_lease(share, lease, &in_run);
+
+    if (!worker || !lane || (lane->worker != worker->index && !CANARY_SHARE_STALE_SETTLE))
+        return false;
+    if (outcome == SHARE_EXTEND)
+        lane_heap_move(share, &share->due, lane, time_after(now_ns, delay_ns != 0 ? delay_ns : share->config.ack_wait_ns));
+    else if (in_run == 0)
+        settle_first(share, lane, outcome, delay_ns, now_ns);
+    else if (outcome == SHARE_DAMAGED)
+        lane_shorten_run(share, lane, in_run);
+    else
+        return false;
     return true;
 }
 
@@ -169,10 +175,15 @@ void share_drop_leases(struct share *share, struct worker *worker, bool counted,
 {
     /* Those returned go to the front one by one: the last one first, so that they stand there as they were given out. */
     while (worker->leased.first != 0) {
-        if (counted)
-            fail(share, lane_at(share, worker->leased.first - 1), 0, now_ns);
-        else
-            lane_set_ready(share, lane_at(share, worker->leased.last - 1), true);
+        struct lane *lane = lane_at(share, (counted ? worker->leased.first : worker->leased.last) - 1);
+
+        if (counted) {
+            fail(share, lane, 0, now_ns);
+            continue;
+        }
+        lane_set_ready(share, lane, true);
+        if (lane->asking)
+            turn_review(share, lane);
     }
 }
 
@@ -186,11 +197,18 @@ int64_t share_due_ns(const struct share *share)
 
 void share_tick(struct share *share, int64_t now_ns)
 {
+    if (now_ns > share->ticked_ns)
+        share->ticked_ns = now_ns;
     while (share->due.count > 0 && share->due.nodes[0].at <= now_ns) {
         struct lane *lane = lane_at(share, share->due.nodes[0].lane);
 
-        if (lane->state == LANE_LEASED)
+        if (lane->state == LANE_LEASED) {
             fail(share, lane, 0, now_ns);
+            continue;
+        }
+        lane->not_before_ns = 0;
+        if (lane->aside && lane->key != 0 && !lane->asking)
+            turn_ask(share, lane);
         else
             lane_set_ready(share, lane, false);
     }

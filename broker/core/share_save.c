@@ -11,27 +11,45 @@
  *     that it is settled, since settlements are answered when the whole save is on disk.
  *   - not there, and nothing before: the lane is above C, and scanned again.
  *
+ * A lane aside stands for its one record, and what a key's P says is not said of it: a record with a time to be delivered at never
+ * is in its key's lane, whoever looks, and one that is given again had been resolved, so that P is above it. Its row
+ *   - below C: is all there is to know.
+ *   - at or above C: the record is scanned again and met by its place (LANE_AHEAD). Until then it must wait: if it were resolved
+ *     before the scan place is saved above it, nothing would say so.
+ *   - gone, or not there: below C it is resolved; from C on it is scanned and stands aside again.
+ * What had been given again, and its row did not survive, is resolved as it was before: so whoever says in the log that it is given
+ * again says it in the same block.
+ *
+ * Of a key more than one lane may come back with failed attempts: one that was resolved is not yet said to be, and the next one had
+ * its turn already. They take turns then (share_turn.c).
+ *
  * The same makes a save that failed in the middle harmless, whether or not its deltas were written. */
 
-static struct delta lane_delta(const struct lane *lane, uint32_t subscription)
+static bool is_gone(const struct lane *lane)
 {
-    bool gone = lane->state == LANE_GONE;
-    struct delta delta = {.kind = DELTA_LANE, .lane = {.gone = gone}};
+    return lane->state == LANE_GONE || lane->state == LANE_EMPTY;
+}
 
-    delta.lane.row.subscription_id = subscription;
-    delta.lane.row.key = lane->key;
-    if (gone) {
-        if (lane->key == 0)
-            delta.lane.row.place = record_place(&lane->first);
-        return delta;
-    }
-    delta.lane.row.place = lane_place(lane);
-    delta.lane.row.attempts = lane->attempts;
-    delta.lane.row.dead = lane->dead;
-    delta.lane.row.not_before_ns = lane->not_before_ns;
-    delta.lane.row.first_failed_ns = lane->first_failed_ns;
-    delta.lane.row.last_failed_ns = lane->last_failed_ns;
-    return delta;
+static struct lane_row lane_row(const struct lane *lane, uint32_t subscription)
+{
+    bool single = lane_is_single(lane), gone = is_gone(lane);
+
+    if (gone)
+        return (struct lane_row){.subscription_id = subscription,
+                                 .key = lane->key,
+                                 .aside = lane->aside,
+                                 .place = single ? record_place(&lane->first) : (struct place){0, 0}};
+    return (struct lane_row){.subscription_id = subscription,
+                             .key = lane->key,
+                             .aside = lane->aside,
+                             .place = lane_place(lane),
+                             .attempts = lane->attempts,
+                             .dead = lane->dead,
+                             .not_before_ns = lane->not_before_ns,
+                             .first_failed_ns = lane->first_failed_ns,
+                             .last_failed_ns = lane->last_failed_ns,
+                             /* what a search finds again tells it itself */
+                             .expires_at_ns = single || lane_has_failed(lane) ? lane->first.expires_at_ns : 0};
 }
 
 bool share_unsaved(const struct share *share)
@@ -42,13 +60,19 @@ bool share_unsaved(const struct share *share)
 static bool put_lanes(struct share *share, uint32_t subscription, bool (*put)(void *context, const struct delta *delta),
                       void *context)
 {
+    struct delta delta = {.kind = DELTA_LANE};
+
     for (uint32_t at = share->dirty.first; at != 0;) {
         struct lane *lane = lane_at(share, at - 1);
-        struct delta delta = lane_delta(lane, subscription);
 
         at = lane->links[LINK_DIRTY].next;
+        if (is_gone(lane) && !lane->saved)
+            continue;
         if (CANARY_SHARE_LOST_LEASE && lane->state == LANE_LEASED && !lane->saved)
             continue;
+        if (CANARY_SHARE_ASIDE_LOST && lane->aside && lane->state == LANE_DELAYED)
+            continue;
+        delta.lane = (struct delta_lane){.gone = is_gone(lane), .row = lane_row(lane, subscription)};
         if (!put(context, &delta))
             return false;
         lane->saved = true; /* even if the save fails: the row may come to be on disk, and must then be taken back */
@@ -59,10 +83,12 @@ static bool put_lanes(struct share *share, uint32_t subscription, bool (*put)(vo
 static bool put_cursor(const struct share *share, uint32_t subscription, bool (*put)(void *context, const struct delta *delta),
                        void *context)
 {
-    struct delta delta = {
-        .kind = DELTA_CURSOR,
-        .cursor = {
-            .subscription_id = subscription, .place = share->scan, .acknowledged = share->acknowledged, .dead = share->buried}};
+    struct delta delta = {.kind = DELTA_CURSOR,
+                          .cursor = {.subscription_id = subscription,
+                                     .place = share->scan,
+                                     .acknowledged = share->acknowledged,
+                                     .dead = share->buried,
+                                     .expired = share->expired}};
 
     return put(context, &delta);
 }

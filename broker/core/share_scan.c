@@ -2,7 +2,7 @@
 
 uint32_t share_ready_wanted(const struct share *share)
 {
-    uint64_t room = share->config.in_flight_max - share->states[LANE_LEASED];
+    uint64_t room = share->config.in_flight_max - share->leased;
     uint64_t wanted = 2 * (share->credit < room ? share->credit : room);
 
     if (share->credit == 0)
@@ -14,15 +14,18 @@ uint32_t share_ready_wanted(const struct share *share)
 
 bool share_next_scan(struct share *share, struct share_scan *ret_scan)
 {
-    uint32_t wanted = share_ready_wanted(share), lanes = lane_count_active(share);
+    uint32_t wanted = share_ready_wanted(share), lanes = lane_count_active(share), aside = lane_count_aside(share), room;
 
-    if (share->scanning || share->states[LANE_READY] >= wanted || lanes >= share->config.lanes_max)
+    if (share->scanning || share->states[LANE_READY] >= wanted || lanes >= share->config.lanes_max ||
+        aside >= share->config.aside_max)
         return false;
     share->scanning = true;
     /* Each record may need a lane. */
-    *ret_scan = (struct share_scan){.from = share->scan, .records_max = share->config.lanes_max - lanes};
-    if (ret_scan->records_max > wanted)
-        ret_scan->records_max = wanted;
+    room = share->config.lanes_max - lanes;
+    if (room > share->config.aside_max - aside)
+        room = share->config.aside_max - aside;
+    share->scan_room = room < wanted ? room : wanted;
+    *ret_scan = (struct share_scan){.from = share->scan, .records_max = share->scan_room};
     return true;
 }
 
@@ -40,7 +43,11 @@ static void join(struct share *share, struct lane *lane, const struct share_reco
         lane->more = true;
         lane->beyond = record->place;
     } else {
-        lane_append(share, lane, record->place, record->bytes);
+        lane_append(share, lane, record);
+        if (lane->state != LANE_EMPTY)
+            return;
+        lane_settle_down(share, lane);
+        lane_mark_dirty(share, lane);
     }
 }
 
@@ -49,26 +56,32 @@ static void meet(struct share *share, struct lane *lane, const struct share_reco
 {
     if (lane->count > 0 && place_equal(record->place, record_place(&lane->first))) {
         lane->first.bytes = record->bytes;
+        lane->first.expires_at_ns = record->expires_at_ns;
         lane_settle_down(share, lane);
     } else if (!place_before(record->place, lane->beyond) || CANARY_SHARE_AGAIN_BELOW) {
-        lane_append(share, lane, record->place, record->bytes);
+        lane_append(share, lane, record);
         lane_settle_down(share, lane);
     }
 }
 
+/* Every record with a time to be delivered at stands aside, though that may have come: so it can be told from the record alone that
+ * it is no part of its key's lane, also by a later search, and after a restart. */
 static void take(struct share *share, const struct share_record *record)
 {
-    struct lane *lane = NULL;
+    bool aside = record->deliver_at_ns != 0;
+    struct lane *lane = share->states[LANE_AHEAD] > 0 ? lane_of_place(share, record->place) : NULL;
 
-    if (record->key != 0 || share->states[LANE_AHEAD] > 0)
-        lane = lane_find(share, record->key, record->place);
+    if (!lane && !aside && record->key != 0)
+        lane = lane_of_key(share, record->key);
     if (lane && lane->state == LANE_AHEAD) {
         meet(share, lane, record);
     } else if (lane) {
         join(share, lane, record);
+    } else if (aside) {
+        lane_settle_down(share, lane_put_aside(share, record, CANARY_SHARE_ASIDE_EARLY ? 0 : record->deliver_at_ns));
     } else {
-        lane = lane_create(share, record->key, record->place, record->key != 0);
-        lane_append(share, lane, record->place, record->bytes);
+        lane = lane_create(share, record->key, record->place, false);
+        lane_append(share, lane, record);
         lane_set_ready(share, lane, false);
         lane_mark_dirty(share, lane);
     }
@@ -86,6 +99,7 @@ bool share_scanned(struct share *share, const struct share_record *records, size
 {
     CORE_INVARIANT(share->scanning && !place_before(next, share->scan));
     share->scanning = false;
+    share->scan_room = 0;
     if (!lane_reserve(share, count, count))
         return false;
     for (size_t i = 0; i < count; i++) {
@@ -100,4 +114,5 @@ bool share_scanned(struct share *share, const struct share_record *records, size
 void share_scan_failed(struct share *share)
 {
     share->scanning = false;
+    share->scan_room = 0;
 }

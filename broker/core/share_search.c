@@ -80,7 +80,8 @@ bool share_next_search(struct share *share, struct share_scan *ret_scan)
 
 static void take(struct share *share, const struct share_record *record)
 {
-    struct lane *lane = record->key != 0 ? lane_find(share, record->key, record->place) : NULL;
+    bool aside = record->deliver_at_ns != 0 && !CANARY_SHARE_SEARCH_ASIDE;
+    struct lane *lane = record->key != 0 && !aside ? lane_of_key(share, record->key) : NULL;
     struct share_slot *slot;
 
     if (!lane || lane->slot == 0 || place_before(record->place, lane->beyond))
@@ -93,9 +94,9 @@ static void take(struct share *share, const struct share_record *record)
         lane->beyond = record->place;
         return;
     }
-    lane_append(share, lane, record->place, record->bytes);
+    lane_append(share, lane, record);
     if (lane->state == LANE_SEARCHING)
-        lane_set_ready(share, lane, false);
+        lane_settle_down(share, lane);
 }
 
 /* What a lane knows after everything up to `next` was looked at. */

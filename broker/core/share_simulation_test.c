@@ -1,7 +1,7 @@
-/* A simulation from a seed: a log of keyed records that grows, workers that acknowledge, refuse, reject, return, extend, hang and
- * leave, time that jumps, a log that answers late, partly or not at all and is damaged, memory that runs out, saves that become
- * durable later or partly, crashes. What must hold stands in share_test_model.h; in the end every record is acknowledged or dead,
- * once.
+/* A simulation from a seed: a log of keyed records that grows, some of them not to be given yet, some that expire; workers that
+ * take runs, acknowledge, refuse, reject, return, extend, hang and leave; the dead that are given again; time that jumps, a log
+ * that answers late, partly or not at all and is damaged, memory that runs out, saves that become durable later or partly, crashes.
+ * What must hold stands in share_test_model.h; in the end every record is acknowledged or dead, once.
  *
  *     share_simulation_test [--seeds N] [--first S]   without them: as many seeds as fit into some seconds */
 #include "share_test_model.h"
@@ -66,6 +66,7 @@ static void grow(void)
     uint64_t more = draw(12);
 
     for (uint64_t i = 0; i < more && model.log.count < MODEL_RECORDS_MAX / 2; i++) {
+        struct share_record *record;
         uint64_t key = 0;
 
         if (draw(6) != 0) {
@@ -73,6 +74,12 @@ static void grow(void)
                 key++;
         }
         kit_log_add(&model.log, key, i == 0 || draw(3) != 0, (uint32_t)draw(3)); /* what is on disk is never added to */
+        record = &model.log.records[model.log.count - 1];
+        if (draw(8) == 0)
+            record->deliver_at_ns = 1 + model.now_ns + (int64_t)draw(200) * MILLISECOND_NS / 2;
+        if (draw(8) == 0)
+            record->expires_at_ns = model.now_ns + (int64_t)draw(300) * MILLISECOND_NS;
+        model_added(&model);
     }
 }
 
@@ -110,7 +117,8 @@ static void answer_scan(bool willing)
     max = max < MODEL_RECORDS_MAX ? max : MODEL_RECORDS_MAX;
     count = kit_log_scan(&model.log, &scan, willing ? model.log.head : until(scan.from, model.log.head), records, max, &next);
     memory = willing ? MEMORY_PLENTY : MEMORY_SCARCE;
-    (void)share_scanned(share, records, count, next);
+    if (share_scanned(share, records, count, next))
+        model_scanned(&model, records, count);
     memory = MEMORY_PLENTY;
 }
 
@@ -145,7 +153,7 @@ static void answer_search(bool willing)
 static void join(void)
 {
     struct model_worker *worker = &model.workers[draw(MODEL_WORKERS)];
-    uint32_t credit = (uint32_t)draw(12);
+    uint32_t credit = (uint32_t)draw(12), run_max = 1 + (uint32_t)draw(draw(2) ? 8 : 1);
     bool joined;
 
     if (worker->number != 0) {
@@ -154,10 +162,10 @@ static void join(void)
         return;
     }
     memory = MEMORY_SCARCE;
-    joined = share_join(share, next_worker + 1, credit, 1);
+    joined = share_join(share, next_worker + 1, credit, run_max);
     memory = MEMORY_PLENTY;
     if (joined)
-        *worker = (struct model_worker){++next_worker, credit};
+        *worker = (struct model_worker){++next_worker, credit, run_max};
 }
 
 static void leave(void)
@@ -179,11 +187,11 @@ static bool grant(void)
     uint64_t worker;
     size_t count;
 
+    model_granting(&model, share);
     memory = MEMORY_FORBIDDEN;
     count = share_grant(share, model.now_ns, leases, 1 + draw(draw(2) ? 4 : GRANT_RECORDS_MAX), &worker);
     memory = MEMORY_PLENTY;
-    if (count > 0)
-        model_granted(&model, worker, leases, count);
+    model_granted(&model, share, count > 0 ? worker : 0, leases, count);
     return count > 0;
 }
 
@@ -279,6 +287,30 @@ static void save(bool willing)
         model_join(&model, begun);
 }
 
+/* Some of the dead, whose letters are on disk, in any order; that it was said is in the block of what it changed. */
+static void give_again(void)
+{
+    size_t begun = model.journal_count;
+
+    for (uint64_t tries = draw(12); tries > 0 && model.log.count > 0; tries--) {
+        size_t at = draw(model.log.count);
+        struct model_record *record = &model.records[at];
+        bool dead = record->state == MODEL_DEAD && record->durable_state == MODEL_DEAD;
+        enum share_again outcome;
+
+        if (model_is_damaged(&model, at) || (!dead && record->state != MODEL_OPEN))
+            continue;
+        memory = MEMORY_SCARCE;
+        outcome = share_give_again(share, &model.log.records[at]);
+        memory = MEMORY_PLENTY;
+        model_again(&model, at, outcome);
+    }
+    if (model.journal_count == begun)
+        return;
+    save(true);
+    model_join(&model, begun);
+}
+
 static void create_share(void)
 {
     while (share_create(&model.config, model.catalog.cursor.place, &share) != TRUC_OK)
@@ -336,7 +368,9 @@ static void step(void)
         pass_time();
     else if (what < 960)
         save(false);
-    else if (what < 961 && model.log.count > 0)
+    else if (what < 966)
+        give_again();
+    else if (what < 967 && model.log.count > 0)
         damage(model.log.records[draw(model.log.count)].place);
     else if (what < 993)
         model_durable(&model, draw(model.journal_count + 1));
@@ -345,12 +379,23 @@ static void step(void)
     model_check(&model, share);
 }
 
+static struct model_lease oldest_lease(void)
+{
+    struct model_lease oldest = model.leases[0];
+
+    for (size_t i = 1; i < model.lease_count; i++) {
+        if (model.leases[i].lease < oldest.lease)
+            oldest = model.leases[i];
+    }
+    return oldest;
+}
+
 /* From now on everything succeeds: then everything must come to its end. */
 static void finish(void)
 {
-    assert_true(model.workers[0].number != 0 || share_join(share, next_worker + 1, 0, 1));
+    assert_true(model.workers[0].number != 0 || share_join(share, next_worker + 1, 0, 4));
     if (model.workers[0].number == 0)
-        model.workers[0] = (struct model_worker){++next_worker, 0};
+        model.workers[0] = (struct model_worker){++next_worker, 0, 4};
     for (size_t rounds = 0; !model_is_done(&model) || share_counts(share).lanes > 0; rounds++) {
         int64_t due_ns = share_due_ns(share);
 
@@ -363,9 +408,11 @@ static void finish(void)
         answer_search(true);
         while (grant())
             ;
-        while (model.lease_count > 0)
-            settle_one(model.leases[0].worker, model.leases[0].lease,
-                       model_is_damaged(&model, model.leases[0].record) ? SHARE_DAMAGED : SHARE_ACK, 0);
+        while (model.lease_count > 0) {
+            struct model_lease lease = oldest_lease();
+
+            settle_one(lease.worker, lease.lease, model_is_damaged(&model, lease.record) ? SHARE_DAMAGED : SHARE_ACK, 0);
+        }
         save(true);
         model_check(&model, share);
         if (due_ns != INT64_MAX && due_ns > model.now_ns)
@@ -390,6 +437,7 @@ static void draw_config(struct share_config *config)
     for (uint32_t i = 0; i < config->backoff_count; i++)
         config->backoff_ns[i] = (int64_t)draw(50) * MILLISECOND_NS;
     config->lanes_max = config->in_flight_max + 1 + (uint32_t)draw(draw(2) ? 60 : 4);
+    config->aside_max = 1 + (uint32_t)draw(draw(2) ? 60 : 4);
     skew = 2 + (uint32_t)draw(10);
     patience = 2 + (uint32_t)draw(20);
 }

@@ -14,7 +14,8 @@ int fixture_begin(void **state)
                                    .backoff_ns = {SECOND_NS, 5 * (int64_t)SECOND_NS},
                                    .backoff_count = 2,
                                    .in_flight_max = 1000,
-                                   .lanes_max = 2000};
+                                   .lanes_max = 2000,
+                                   .aside_max = 2000};
     now_ns = SECOND_NS;
     return 0;
 }

@@ -151,21 +151,28 @@ void kit_catalog_fini(struct kit_catalog *catalog)
     *catalog = (struct kit_catalog){0};
 }
 
-static size_t find(const struct kit_catalog *catalog, uint64_t key, struct place place)
+/* The row of one record, or else of a key. */
+static size_t find(const struct kit_catalog *catalog, uint64_t key, struct place place, bool single)
 {
     size_t at = 0;
 
-    while (at < catalog->count &&
-           (catalog->lanes[at].key != key ||
-            (key == 0 && (catalog->lanes[at].place.position != place.position || catalog->lanes[at].place.index != place.index))))
-        at++;
+    for (; at < catalog->count; at++) {
+        const struct lane_row *row = &catalog->lanes[at];
+
+        if (single != (row->key == 0 || row->aside))
+            continue;
+        if (single ? row->place.position == place.position && row->place.index == place.index : row->key == key)
+            break;
+    }
     return at;
 }
 
 const struct lane_row *kit_catalog_row(const struct kit_catalog *catalog, const struct share_record *record)
 {
-    size_t at = find(catalog, record->key, record->place);
+    size_t at = find(catalog, record->key, record->place, true);
 
+    if (at == catalog->count && record->key != 0 && record->deliver_at_ns == 0)
+        at = find(catalog, record->key, record->place, false);
     return at < catalog->count ? &catalog->lanes[at] : NULL;
 }
 
@@ -179,7 +186,7 @@ void kit_catalog_apply(struct kit_catalog *catalog, const struct delta *delta)
         return;
     }
     assert_int_equal(delta->kind, DELTA_LANE);
-    at = find(catalog, delta->lane.row.key, delta->lane.row.place);
+    at = find(catalog, delta->lane.row.key, delta->lane.row.place, delta->lane.row.key == 0 || delta->lane.row.aside);
     if (delta->lane.gone) {
         if (at < catalog->count)
             catalog->lanes[at] = catalog->lanes[--catalog->count];

@@ -41,7 +41,8 @@ bool kit_answer_search(struct kit_log *log, struct share *share);
 /* Both, as long as something new comes of it. */
 void kit_answer_all(struct kit_log *log, struct share *share);
 
-/* --- a catalog: rows by key, without key by place -------------------------------------------------------------------------------
+/* --- a catalog: rows by key, of one record by place
+ * -------------------------------------------------------------------------------
  */
 
 struct kit_catalog {
@@ -52,7 +53,7 @@ struct kit_catalog {
 
 void kit_catalog_fini(struct kit_catalog *catalog);
 void kit_catalog_apply(struct kit_catalog *catalog, const struct delta *delta);
-/* The row of a record's key, or of the record when it has none; NULL. */
+/* The row that says of a record where it stands: its own, or its key's; NULL. */
 const struct lane_row *kit_catalog_row(const struct kit_catalog *catalog, const struct share_record *record);
 /* For share_save: context is the catalog; everything is durable at once. */
 bool kit_catalog_put(void *context, const struct delta *delta);

@@ -1,6 +1,5 @@
 #include "share_test_model.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 void model_init(struct model *model, const struct share_config *config)
@@ -8,13 +7,6 @@ void model_init(struct model *model, const struct share_config *config)
     memset(model, 0, sizeof *model);
     model->config = *config;
     model->now_ns = 1000000;
-}
-
-void model_fini(struct model *model)
-{
-    kit_log_fini(&model->log);
-    kit_catalog_fini(&model->catalog);
-    free(model->journal);
 }
 
 struct model_worker *model_worker(struct model *model, uint64_t number)
@@ -27,70 +19,98 @@ struct model_worker *model_worker(struct model *model, uint64_t number)
     return NULL;
 }
 
-/* --- what the share did --------------------------------------------------------------------------------------------------------
+void model_added(struct model *model)
+{
+    const struct share_record *written = &model->log.records[model->log.count - 1];
+
+    model->records[model->log.count - 1] =
+        (struct model_record){.not_before_ns = written->deliver_at_ns, .aside = written->deliver_at_ns != 0};
+}
+
+void model_scanned(struct model *model, const struct share_record *records, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        model->records[kit_log_at(&model->log, records[i].place)].told = true;
+}
+
+/* --- giving out ----------------------------------------------------------------------------------------------------------------
  */
-
-bool model_is_damaged(const struct model *model, size_t record)
-{
-    return kit_log_is_damaged(&model->log, model->log.records[record].place);
-}
-
-/* The first open record of a key that must come before any other. */
-static size_t first_open(struct model *model, uint64_t key)
-{
-    size_t at = model->open_from[key];
-
-    while (at < model->log.count &&
-           (model->log.records[at].key != key || model->records[at].state != MODEL_OPEN || model_is_damaged(model, at)))
-        at++;
-    model->open_from[key] = at;
-    return at;
-}
-
-/* Nothing open of the record's key is before it. */
-static void check_turn(struct model *model, size_t record)
-{
-    uint64_t key = model->log.records[record].key;
-
-    if (key != 0 && model_is_damaged(model, record))
-        assert_true(first_open(model, key) > record);
-    else if (key != 0)
-        assert_int_equal(first_open(model, key), record);
-}
-
-void model_granted(struct model *model, uint64_t number, const struct share_lease *leases, size_t count)
-{
-    struct model_worker *worker = model_worker(model, number);
-
-    assert_true(count > 0 && count <= worker->credit);
-    assert_true(model->lease_count + count <= model->config.in_flight_max);
-    worker->credit -= (uint32_t)count;
-    for (size_t i = 0; i < count; i++) {
-        const struct share_lease *lease = &leases[i];
-        size_t at = kit_log_at(&model->log, lease->record.place);
-        struct model_record *record = &model->records[at];
-
-        assert_int_equal(lease->lease, model->last_lease + 1);
-        assert_true(i == 0 || kit_before(leases[i - 1].record.place, lease->record.place));
-        assert_int_equal(lease->record.key, model->log.records[at].key);
-        assert_true(lease->record.bytes == 0 || lease->record.bytes == model->log.records[at].bytes);
-        assert_int_equal(record->state, MODEL_OPEN);
-        assert_int_equal(record->lease, 0);
-        assert_int_equal(record->doomed, 0);
-        assert_true(record->not_before_ns <= model->now_ns);
-        assert_int_equal(lease->attempt, record->attempts + 1);
-        check_turn(model, at);
-        record->lease = model->last_lease = lease->lease;
-        model->leases[model->lease_count++] =
-            (struct model_lease){lease->lease, number, at, model->now_ns + model->config.ack_wait_ns};
-    }
-}
 
 static void change(struct model *model, struct model_record *record)
 {
     record->changed = true;
     model->settled = true;
 }
+
+void model_granting(struct model *model, const struct share *share)
+{
+    struct place scan = share_scan_place(share);
+
+    model_pass_time(model, share);
+    for (size_t i = 0; i < model->log.count && kit_before(model->log.records[i].place, scan); i++) {
+        const struct share_record *written = &model->log.records[i];
+        struct model_record *record = &model->records[i];
+
+        record->passing = record->state == MODEL_OPEN && record->lease == 0 && model_has_expired(model, i) &&
+                          share_look_at(share, written).standing != STANDING_RESOLVED;
+    }
+}
+
+/* Which records were passed over, the share tells by itself. */
+static void pass_over(struct model *model, const struct share *share)
+{
+    for (size_t i = 0; i < model->log.count; i++) {
+        struct model_record *record = &model->records[i];
+        bool was = record->passing;
+
+        record->passing = false;
+        if (!was || share_look_at(share, &model->log.records[i]).standing != STANDING_RESOLVED)
+            continue;
+        assert_int_equal(record->doomed, 0);
+        assert_int_equal(record->not_before_ns, 0);
+        model_check_first(model, i);
+        record->state = MODEL_EXPIRED;
+        model->expired++;
+        change(model, record);
+    }
+}
+
+void model_granted(struct model *model, const struct share *share, uint64_t number, const struct share_lease *leases, size_t count)
+{
+    struct model_worker *worker = count > 0 ? model_worker(model, number) : NULL;
+
+    pass_over(model, share);
+    if (!worker)
+        return;
+    assert_true(count <= worker->credit);
+    assert_true(model->lease_count + count <= model->config.in_flight_max);
+    worker->credit -= (uint32_t)count;
+    for (size_t i = 0; i < count; i++) {
+        const struct share_lease *lease = &leases[i];
+        size_t at = kit_log_at(&model->log, lease->record.place);
+        const struct share_record *written = &model->log.records[at];
+        struct model_record *record = &model->records[at];
+
+        assert_int_equal(lease->lease, model->last_lease + 1);
+        assert_true(i == 0 || kit_before(leases[i - 1].record.place, lease->record.place));
+        assert_int_equal(lease->record.key, written->key);
+        assert_true(lease->record.bytes == 0 || lease->record.bytes == written->bytes);
+        assert_int_equal(lease->record.expires_at_ns, written->expires_at_ns);
+        assert_int_equal(record->state, MODEL_OPEN);
+        assert_int_equal(record->lease, 0);
+        assert_int_equal(record->doomed, 0);
+        assert_int_equal(record->not_before_ns, 0);
+        assert_false(model_has_expired(model, at));
+        assert_int_equal(lease->attempt, record->attempts + 1);
+        model_check_turn(model, share, at, leases[0].lease, worker->run_max);
+        record->lease = model->last_lease = lease->lease;
+        model->leases[model->lease_count++] =
+            (struct model_lease){lease->lease, number, at, model->now_ns + model->config.ack_wait_ns};
+    }
+}
+
+/* --- settling ------------------------------------------------------------------------------------------------------------------
+ */
 
 static void count_attempt(struct model *model, struct model_record *record)
 {
@@ -124,81 +144,122 @@ static struct model_record *end_lease(struct model *model, size_t at)
     return record;
 }
 
-void model_settled(struct model *model, uint64_t worker, uint64_t lease, enum share_outcome outcome, int64_t delay_ns, bool taken)
+/* Two leases of one run: what is leased of a key at a time is one. */
+static bool is_one_run(const struct model *model, const struct model_lease *a, const struct model_lease *b)
+{
+    uint64_t key = model->log.records[a->record].key;
+
+    return a->record == b->record || (key != 0 && key == model->log.records[b->record].key);
+}
+
+static bool is_first_of_run(const struct model *model, const struct model_lease *lease)
+{
+    for (size_t i = 0; i < model->lease_count; i++) {
+        if (is_one_run(model, &model->leases[i], lease) && model->leases[i].lease < lease->lease)
+            return false;
+    }
+    return true;
+}
+
+/* From a lease on the run is over; its record. */
+static struct model_record *end_run(struct model *model, struct model_lease from)
+{
+    for (size_t i = model->lease_count; i-- > 0;) {
+        if (is_one_run(model, &model->leases[i], &from) && model->leases[i].lease >= from.lease)
+            end_lease(model, i);
+    }
+    return &model->records[from.record];
+}
+
+static void move_deadline(struct model *model, struct model_lease of, int64_t wait_ns)
+{
+    for (size_t i = 0; i < model->lease_count; i++) {
+        if (is_one_run(model, &model->leases[i], &of))
+            model->leases[i].deadline_ns = model->now_ns + wait_ns;
+    }
+}
+
+static void settle_first(struct model *model, struct model_lease lease, enum share_outcome outcome, int64_t delay_ns)
 {
     struct model_record *record;
-    size_t at = 0;
 
-    while (at < model->lease_count && model->leases[at].lease != lease)
-        at++;
-    assert_int_equal(taken, at < model->lease_count && model->leases[at].worker == worker);
-    if (!taken)
-        return;
-    if (outcome == SHARE_EXTEND) {
-        model->leases[at].deadline_ns = model->now_ns + (delay_ns != 0 ? delay_ns : model->config.ack_wait_ns);
+    if (outcome == SHARE_ACK) {
+        move_deadline(model, lease, model->config.ack_wait_ns);
+        for (size_t i = model->lease_count; i-- > 0;) {
+            if (model->leases[i].lease == lease.lease)
+                end_lease(model, i);
+        }
+        model->records[lease.record].state = MODEL_ACKED;
+        change(model, &model->records[lease.record]);
         return;
     }
-    record = end_lease(model, at);
-    switch (outcome) {
-    case SHARE_ACK:
-        record->state = MODEL_ACKED;
-        change(model, record);
-        break;
-    case SHARE_NACK:
+    record = end_run(model, lease);
+    if (outcome == SHARE_NACK) {
         fail_record(model, record, delay_ns);
-        break;
-    case SHARE_REJECT:
+    } else if (outcome == SHARE_REJECT) {
         count_attempt(model, record);
         record->doomed = DEAD_REJECTED;
-        break;
-    case SHARE_DAMAGED:
+    } else if (outcome == SHARE_DAMAGED) {
         record->doomed = DEAD_DAMAGED;
         change(model, record);
-        break;
-    case SHARE_RETURN:
-    case SHARE_EXTEND:
-        break;
     }
+}
+
+void model_settled(struct model *model, uint64_t worker, uint64_t number, enum share_outcome outcome, int64_t delay_ns, bool taken)
+{
+    struct model_lease lease;
+    bool first;
+    size_t at = 0;
+
+    while (at < model->lease_count && model->leases[at].lease != number)
+        at++;
+    if (at == model->lease_count || model->leases[at].worker != worker) {
+        assert_false(taken);
+        return;
+    }
+    lease = model->leases[at];
+    first = is_first_of_run(model, &lease);
+    assert_int_equal(taken, first || outcome == SHARE_EXTEND || outcome == SHARE_DAMAGED);
+    if (outcome == SHARE_EXTEND)
+        move_deadline(model, lease, delay_ns != 0 ? delay_ns : model->config.ack_wait_ns);
+    else if (first)
+        settle_first(model, lease, outcome, delay_ns);
+    else if (outcome == SHARE_DAMAGED)
+        end_run(model, lease);
 }
 
 void model_left(struct model *model, struct model_worker *worker, bool counted)
 {
-    for (size_t i = model->lease_count; i-- > 0;) {
-        if (model->leases[i].worker != worker->number)
+    for (size_t i = 0; i < model->lease_count;) {
+        struct model_lease lease = model->leases[i];
+        struct model_record *record;
+
+        if (lease.worker != worker->number || !is_first_of_run(model, &lease)) {
+            i++;
             continue;
+        }
+        record = end_run(model, lease);
         if (counted)
-            fail_record(model, end_lease(model, i), 0);
-        else
-            end_lease(model, i);
+            fail_record(model, record, 0);
+        i = 0;
     }
     *worker = (struct model_worker){0};
 }
 
 void model_ticked(struct model *model, const struct share *share)
 {
-    struct place scan = share_scan_place(share);
+    for (size_t i = 0; i < model->lease_count;) {
+        struct model_lease lease = model->leases[i];
 
-    for (size_t i = model->lease_count; i-- > 0;) {
-        if (model->leases[i].deadline_ns <= model->now_ns)
-            fail_record(model, end_lease(model, i), 0);
+        if (lease.deadline_ns > model->now_ns || !is_first_of_run(model, &lease)) {
+            i++;
+            continue;
+        }
+        fail_record(model, end_run(model, lease), 0);
+        i = 0;
     }
-    for (size_t i = 0; i < model->log.count && kit_before(model->log.records[i].place, scan); i++) {
-        if (model->records[i].not_before_ns <= model->now_ns)
-            model->records[i].not_before_ns = 0;
-    }
-}
-
-/* --- the journal ---------------------------------------------------------------------------------------------------------------
- */
-
-static void write(struct model *model, struct model_entry entry)
-{
-    if (model->journal_count == model->journal_capacity) {
-        model->journal_capacity = model->journal_capacity ? model->journal_capacity * 2 : 256;
-        model->journal = realloc(model->journal, model->journal_capacity * sizeof *model->journal);
-        assert_non_null(model->journal);
-    }
-    model->journal[model->journal_count++] = entry;
+    model->ticked_ns = model->now_ns;
+    model_pass_time(model, share);
 }
 
 void model_buried(struct model *model, const struct share_dead *dead)
@@ -211,171 +272,29 @@ void model_buried(struct model *model, const struct share_dead *dead)
     assert_int_equal(dead->attempts, record->attempts);
     assert_int_equal(dead->first_failed_ns, record->first_failed_ns);
     assert_int_equal(dead->last_failed_ns, record->last_failed_ns);
-    check_turn(model, at);
+    model_check_first(model, at);
     record->state = MODEL_DEAD;
     record->doomed = 0;
     change(model, record);
-    write(model, (struct model_entry){.kind = ENTRY_LETTER, .record = at});
+    model_write(model, (struct model_entry){.kind = ENTRY_LETTER, .record = at});
 }
 
-bool model_put(void *context, const struct delta *delta)
-{
-    write(context, (struct model_entry){.kind = ENTRY_DELTA, .delta = *delta});
-    return true;
-}
-
-void model_saved(struct model *model)
-{
-    for (size_t i = 0; i < model->log.count; i++) {
-        struct model_record *record = &model->records[i];
-
-        if (record->changed)
-            write(model,
-                  (struct model_entry){.kind = ENTRY_CHANGE, .record = i, .state = record->state, .attempts = record->attempts});
-        record->changed = false;
-    }
-    model->settled = false;
-}
-
-void model_join(struct model *model, size_t from)
-{
-    for (size_t i = from; i + 1 < model->journal_count; i++)
-        model->journal[i].with_next = true;
-}
-
-void model_durable(struct model *model, size_t count)
-{
-    while (count > 0 && model->journal[count - 1].with_next)
-        count--;
-    for (size_t i = 0; i < count; i++) {
-        const struct model_entry *entry = &model->journal[i];
-        struct model_record *record = &model->records[entry->record];
-
-        if (entry->kind == ENTRY_DELTA) {
-            kit_catalog_apply(&model->catalog, &entry->delta);
-        } else if (entry->kind == ENTRY_LETTER) {
-            record->letters++;
-            assert_int_equal(record->letters, 1);
-        } else {
-            record->durable_state = entry->state;
-            record->durable_attempts = entry->attempts;
-        }
-    }
-    if (count == 0)
-        return;
-    memmove(model->journal, model->journal + count, (model->journal_count - count) * sizeof *model->journal);
-    model->journal_count -= count;
-}
-
-/* What a record is after a crash. */
-static void recover(struct model *model, size_t at)
+void model_again(struct model *model, size_t at, enum share_again outcome)
 {
     struct model_record *record = &model->records[at];
-    const struct share_record *written = &model->log.records[at];
-    const struct lane_row *row = kit_catalog_row(&model->catalog, written);
-    bool below = kit_before(written->place, model->catalog.cursor.place);
-    bool first = row && row->place.position == written->place.position && row->place.index == written->place.index;
-    bool resolved = row ? kit_before(written->place, row->place) : below;
 
-    record->lease = 0;
-    record->changed = false;
-    if (resolved) { /* nobody will see it again */
-        assert_true(record->state != MODEL_OPEN || model_is_damaged(model, at));
-        record->not_before_ns = 0;
-        record->doomed = 0;
+    if (record->state == MODEL_OPEN) {
+        assert_int_equal(outcome, SHARE_AGAIN_HELD);
         return;
     }
-    assert_int_equal(record->durable_state, MODEL_OPEN);
-    if (first) {
-        assert_true(row->attempts >= record->durable_attempts);
-        assert_true(row->attempts <= record->attempts);
-    } else if (!model_is_damaged(model, at)) {
-        assert_int_equal(record->durable_attempts, 0);
-    }
-    record->letters = 0; /* parted from its save: it may come again */
+    assert_int_equal(record->state, MODEL_DEAD);
+    assert_int_not_equal(outcome, SHARE_AGAIN_HELD);
+    if (outcome != SHARE_AGAIN_OK)
+        return;
     record->state = MODEL_OPEN;
-    record->attempts = first ? row->attempts : 0;
-    record->not_before_ns = first ? row->not_before_ns : 0;
-    record->first_failed_ns = first ? row->first_failed_ns : 0;
-    record->last_failed_ns = first ? row->last_failed_ns : 0;
-    record->doomed = first ? (enum dead_reason)row->dead : 0;
-}
-
-void model_crashed(struct model *model, size_t count)
-{
-    uint32_t ahead = 0, below;
-
-    model_durable(model, count);
-    model->journal_count = 0;
-    model->lease_count = 0;
-    model->last_lease = 0;
-    model->settled = false;
-    memset(model->workers, 0, sizeof model->workers);
-    memset(model->open_from, 0, sizeof model->open_from);
-    for (size_t i = 0; i < model->log.count; i++)
-        recover(model, i);
-    for (size_t i = 0; i < model->catalog.count; i++)
-        ahead += !kit_before(model->catalog.lanes[i].place, model->catalog.cursor.place);
-    below = (uint32_t)model->catalog.count - ahead;
-    model->lanes_above = ahead + (below > model->config.lanes_max ? below - model->config.lanes_max : 0);
-}
-
-/* --- what must hold ------------------------------------------------------------------------------------------------------------
- */
-
-void model_check(struct model *model, const struct share *share)
-{
-    struct share_counts counts = share_counts(share);
-    struct place scan = share_scan_place(share), oldest = scan;
-    int64_t due_ns = INT64_MAX;
-    uint32_t delayed = 0, doomed = 0, workers = 0;
-
-    for (size_t i = 0; i < model->lease_count; i++)
-        due_ns = model->leases[i].deadline_ns < due_ns ? model->leases[i].deadline_ns : due_ns;
-    for (size_t i = 0; i < model->log.count && kit_before(model->log.records[i].place, scan); i++) {
-        const struct model_record *record = &model->records[i];
-
-        if (record->state != MODEL_OPEN)
-            continue;
-        if (kit_before(model->log.records[i].place, oldest) && !model_is_damaged(model, i))
-            oldest = model->log.records[i].place;
-        doomed += record->doomed != 0;
-        if (record->doomed == 0 && record->not_before_ns > 0) {
-            delayed++;
-            due_ns = record->not_before_ns < due_ns ? record->not_before_ns : due_ns;
-        }
-    }
-    for (size_t i = 0; i < MODEL_WORKERS; i++)
-        workers += model->workers[i].number != 0;
-    assert_int_equal(counts.leased, model->lease_count);
-    assert_int_equal(counts.delayed, delayed);
-    assert_int_equal(counts.dead, doomed);
-    assert_int_equal(counts.workers, workers);
-    assert_true(counts.lanes <= model->config.lanes_max + model->lanes_above);
-    assert_true(counts.ready + counts.leased + counts.delayed + counts.dead <= counts.lanes);
-    assert_false(kit_before(oldest, counts.oldest));
-    assert_int_equal(share_due_ns(share), due_ns);
-    assert_int_equal(share_unsaved(share), model->settled);
-}
-
-bool model_is_done(const struct model *model)
-{
-    for (size_t i = 0; i < model->log.count; i++) {
-        if (model->records[i].state == MODEL_OPEN && !model_is_damaged(model, i))
-            return false;
-    }
-    return true;
-}
-
-void model_check_end(struct model *model, const struct share *share)
-{
-    for (size_t i = 0; i < model->log.count; i++) {
-        const struct model_record *record = &model->records[i];
-
-        assert_true(record->state != MODEL_OPEN || model_is_damaged(model, i));
-        assert_int_equal(record->letters, record->state == MODEL_DEAD ? 1 : 0);
-    }
-    assert_int_equal(share_counts(share).lanes, 0);
-    assert_int_equal(model->catalog.count, 0);
-    assert_false(kit_before(model->catalog.cursor.place, model->log.head));
+    record->attempts = 0;
+    record->not_before_ns = record->first_failed_ns = record->last_failed_ns = 0;
+    record->aside = record->told = true;
+    change(model, record);
+    model_write(model, (struct model_entry){.kind = ENTRY_AGAIN, .record = at});
 }

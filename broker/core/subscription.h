@@ -20,6 +20,7 @@ enum {
     IN_FLIGHT_MAX = 100000,
     BACKOFF_MAX_MS = 7 * 24 * 3600 * 1000,
     LANES_BESIDE_IN_FLIGHT = 16384, /* keys that may wait beside what is leased */
+    ASIDE_MAX = 100000,             /* records that may stand aside: not due, or given again */
     CREDIT_RECORDS_MAX = 65536,
     SETTLEMENTS_MAX = 1000 /* of one frame */
 };
@@ -32,7 +33,7 @@ struct subscription {
     uint64_t change_ticket;      /* of its last definition */
     /* accepted: what the deltas given to the log add up to */
     struct place place;
-    uint64_t acknowledged, dead;
+    uint64_t acknowledged, dead, expired;
 
     struct attachment *first, *last; /* in the order they came */
     uint32_t attachment_count;
@@ -58,6 +59,7 @@ struct attachment {
     /* shared: what is on its way to it */
     struct core_reader *fetch; /* the reading that brings records */
     bool fetching;
+    uint32_t run_max; /* so many records of one key at a time */
     uint32_t lease_count, lease_done;
     struct share_lease *leases; /* GRANT_RECORDS_MAX; owned */
     struct place *places;       /* of the leases; owned */

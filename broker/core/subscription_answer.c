@@ -54,7 +54,8 @@ bool subscription_save(struct core *core, struct subscription *subscription, boo
                           .cursor = {.subscription_id = subscription->row.subscription_id,
                                      .place = subscription->place,
                                      .acknowledged = subscription->acknowledged,
-                                     .dead = subscription->dead}};
+                                     .dead = subscription->dead,
+                                     .expired = subscription->expired}};
 
     if (!pending_reserve(core, 2) || !output_reserve(&core->output, 2) || !pending_delta(core, &definition, true))
         return false;

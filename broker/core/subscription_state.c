@@ -198,6 +198,7 @@ static void describe_state(const struct core *core, const struct subscription *s
     info->head_position = core_visible_position(core);
     info->acknowledged = subscription->acknowledged;
     info->dead = subscription->dead;
+    info->expired = subscription->expired;
     info->connected = subscription->attachment_count;
     if (subscription->share) {
         counts = share_counts(subscription->share);
@@ -207,6 +208,7 @@ static void describe_state(const struct core *core, const struct subscription *s
         info->ready = counts.ready;
         info->delayed = counts.delayed;
         info->lanes = counts.lanes;
+        info->aside = counts.aside;
         info->lanes_full = counts.full;
     }
     info->lag_positions = info->head_position > info->position ? info->head_position - info->position : 0;

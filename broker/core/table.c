@@ -62,7 +62,7 @@ void table_remove(struct table *table, uint64_t hash, uint32_t value)
     uint32_t hole = (uint32_t)hash & mask;
 
     CORE_INVARIANT(slots);
-    while (slots[hole].value != value + 1) {
+    while (slots[hole].value != value + 1 || slots[hole].tag != (uint32_t)hash) {
         CORE_INVARIANT(slots[hole].value != 0);
         hole = (hole + 1) & mask;
     }

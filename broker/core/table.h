@@ -35,7 +35,7 @@ bool table_reserve(struct table *table, uint32_t more);
 /* Adds a value; room was reserved. The same pair must not be added twice. */
 void table_add(struct table *table, uint64_t hash, uint32_t value);
 
-/* Removes a value that was added under this hash. */
+/* Removes a value that was added under this hash; it may stand under others, too. */
 void table_remove(struct table *table, uint64_t hash, uint32_t value);
 
 static inline struct table_probe table_probe(const struct table *table, uint64_t hash)

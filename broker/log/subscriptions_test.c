@@ -83,8 +83,13 @@ static void change_lane(struct model *model, struct maker *maker, uint32_t id)
     if (lane < LANES / 2) {
         row->key = (uint64_t)(lane + 1) * 0x9e3779b97f4a7c15u;
         row->place = (struct place){draw(model, 1000), draw(model, 50)};
-    } else {
-        row->place = (struct place){lane / 3, lane % 3};
+    } else if (lane % 2 == 0) {
+        row->place = (struct place){1 + lane / 3, lane % 3};
+    } else { /* of a key that has a lane of its own */
+        row->key = (uint64_t)(lane - LANES / 2 + 1) * 0x9e3779b97f4a7c15u;
+        row->aside = true;
+        row->place = (struct place){0, lane};
+        row->expires_at_ns = draw(model, 1000);
     }
     if (what == 2) {
         row->attempts = 1 + draw(model, 9);
@@ -124,6 +129,10 @@ static void change(struct model *model, struct maker *maker, uint32_t count)
 static void begin(struct model *model, struct maker *maker)
 {
     *model = (struct model){.random = 42};
+    if (maker != NULL) { /* what lanes aside are of */
+        maker_add(maker, maker_topic(maker, "dossier.aside"), 2, 100, "key", 0);
+        (void)maker_commit(maker);
+    }
     for (uint32_t id = 1; id <= SUBSCRIPTIONS; id++) {
         define(model, maker, id);
     }
@@ -172,15 +181,16 @@ static truc_status on_lane(void *context, const struct lane_row *row)
     const struct model_lane *expected = NULL;
     for (uint32_t i = 0; visit->model != NULL && i < LANES; i++) {
         const struct model_lane *lane = &visit->model->of[row->subscription_id - 1].lanes[i];
-        bool same =
-            lane->row.key == row->key &&
-            (row->key != 0 || (lane->row.place.position == row->place.position && lane->row.place.index == row->place.index));
+        bool same = lane->row.key == row->key && lane->row.aside == row->aside &&
+                    ((row->key != 0 && !row->aside) ||
+                     (lane->row.place.position == row->place.position && lane->row.place.index == row->place.index));
         expected = lane->there && same ? lane : expected;
     }
     if (visit->model != NULL) {
         assert_non_null(expected);
         assert_true(row->place.position == expected->row.place.position && row->place.index == expected->row.place.index);
         assert_true(row->attempts == expected->row.attempts && row->dead == expected->row.dead);
+        assert_int_equal(row->expires_at_ns, expected->row.expires_at_ns);
         assert_true(row->not_before_ns == expected->row.not_before_ns && row->last_failed_ns == expected->row.last_failed_ns);
     }
     return TRUC_OK;
@@ -436,6 +446,7 @@ static void verify_finds_what_no_subscription_is_there_for(void **state)
         {.kind = DELTA_LANE, .lane = {.row = {.subscription_id = 3, .key = 1}}},
         {.kind = DELTA_LANE, .lane = {.row = {.subscription_id = SUBSCRIPTIONS + 1, .key = 1}}},
         {.kind = DELTA_LANE, .lane = {.row = {.subscription_id = ORDERED, .key = 1}}},
+        {.kind = DELTA_LANE, .lane = {.row = {.subscription_id = 1, .key = 1, .aside = true, .place = {1, 0}}}},
     };
     static struct model model;
     for (size_t i = 0; i <= sizeof bad / sizeof *bad; i++) {

@@ -151,6 +151,7 @@ static truc_status check_deltas(struct check *check, const struct block_view *vi
     truc_status status = TRUC_OK;
     const char *why = "its deltas are malformed";
     uint32_t count = 0;
+    check->seen.position = view->first_position;
     while (status == TRUC_OK && delta_next(&deltas, &delta, &status)) {
         if ((delta.kind == DELTA_LOG) != (view->block == 0 && count == 0)) {
             return bad(check, view->block, UINT64_MAX, "what says which log this is stands in a wrong place");

@@ -102,6 +102,10 @@ static truc_status check_subscription_state(struct seen *seen, const struct delt
         *ret_why = "an ordered subscription has a lane, or a cursor within an entry";
         return TRUC_DAMAGED;
     }
+    if (delta->kind == DELTA_LANE && delta->lane.row.aside && delta->lane.row.place.position >= seen->position) {
+        *ret_why = "a lane aside is of a record that was not in the log yet";
+        return TRUC_DAMAGED;
+    }
     return TRUC_OK;
 }
 

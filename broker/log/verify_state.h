@@ -31,6 +31,7 @@ struct seen_sequence {
 };
 
 struct seen {
+    uint64_t position;         /* entries of the blocks before the one that is looked at */
     struct seen_topic *topics; /* by id - 1 */
     size_t topic_count, topic_capacity;
     struct seen_producer *producers; /* by id - 1 */

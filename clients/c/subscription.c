@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clients/c/bound.h"
 #include "clients/c/option_list.h"
@@ -201,6 +202,14 @@ truc_status truc_subscription_reset(truc_client *client, const char *name, const
 
 /* --- look -------------------------------------------------------------------------------------------------------------------- */
 
+static int64_t wall_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 truc_status truc_subscription_info_json(truc_client *client, const char *name, char **ret_json)
 {
     struct inquiry_answer answer = {0};
@@ -214,7 +223,7 @@ truc_status truc_subscription_info_json(truc_client *client, const char *name, c
                                  &memory, &info);
     if (status != TRUC_OK)
         return status;
-    status = inquire_json_text(subscription_json(info), ret_json);
+    status = inquire_json_text(subscription_json(info, wall_ns()), ret_json);
     free(memory);
     return status;
 }
@@ -238,7 +247,7 @@ truc_status truc_subscriptions_json(truc_client *client, const char *after, unsi
     page = message;
     list = json_array();
     for (size_t i = 0; i < page->n_subscriptions && list != NULL; i++) {
-        if (json_array_append_new(list, subscription_json(page->subscriptions[i])) != 0) {
+        if (json_array_append_new(list, subscription_json(page->subscriptions[i], 0)) != 0) {
             json_decref(list);
             list = NULL;
         }

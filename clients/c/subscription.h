@@ -9,7 +9,8 @@
 truc_status subscription_change(truc_client *client, const char *name, Truc__V1__SubscriptionAction action, Truc__V1__Bound *place,
                                 struct inquiry_answer *answer, uint8_t **ret_memory, const Truc__V1__SubscriptionInfo **ret_info);
 
-/* As docs/libtruc.md says; NULL when out of memory. */
-struct json_t *subscription_json(const Truc__V1__SubscriptionInfo *info);
+/* As docs/libtruc.md says; NULL when out of memory. wall_ns: this machine's time, 0: without what only is told of one subscription,
+ * its lag and who is connected. */
+struct json_t *subscription_json(const Truc__V1__SubscriptionInfo *info, int64_t wall_ns);
 
 #endif

@@ -2,8 +2,11 @@
 #undef NDEBUG
 #include "clients/c/work_kit.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "clients/c/subscription.h"
 
 /* --- requests ----------------------------------------------------------------------------------------------------------------- */
 
@@ -31,6 +34,7 @@ static void subscription_is_created_listed_changed_removed(void **state)
     assert_true(more);
     assert_non_null(strstr(json, "alpha"));
     assert_null(strstr(json, "beta"));
+    assert_null(strstr(json, "lag_seconds"));
     truc_free(json);
     assert_int_equal(truc_subscriptions_json(client, "alpha", 1, &json, &more), TRUC_OK);
     assert_false(more);
@@ -248,10 +252,39 @@ static void ordered_goes_on_behind_the_acknowledged_after_a_loss(void **state)
     }
 }
 
+static void json_tells_lag_and_who_is_connected_of_one(void **state)
+{
+    char *text, source[] = "H26.16/desk", *sources[] = {source};
+    Truc__V1__SubscriptionInfo info = TRUC__V1__SUBSCRIPTION_INFO__INIT;
+    json_t *json;
+
+    (void)state;
+    info.expired = 3;
+    info.aside = 2;
+    info.lag_records = 5;
+    info.lag_since_ns = 1000;
+    info.sources = sources;
+    info.n_sources = 1;
+    json = subscription_json(&info, 7000001000);
+    text = json_dumps(json, JSON_COMPACT);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "\"expired\":3"));
+    assert_non_null(strstr(text, "\"aside\":2"));
+    assert_non_null(strstr(text, "\"lag_records\":5"));
+    assert_non_null(strstr(text, "\"lag_since_ns\":1000,\"lag_seconds\":7"));
+    assert_non_null(strstr(text, "\"sources\":[\"H26.16/desk\"]"));
+    free(text);
+    json_decref(json);
+    json = subscription_json(&info, 999); /* this machine's clock is behind */
+    assert_int_equal(json_integer_value(json_object_get(json, "lag_seconds")), 0);
+    json_decref(json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(subscription_is_created_listed_changed_removed),
+        cmocka_unit_test(json_tells_lag_and_who_is_connected_of_one),
         cmocka_unit_test(subscription_wrong_arguments_are_named),
         cmocka_unit_test(subscription_removing_survives_a_lost_answer),
         cmocka_unit_test(worker_lies_are_found),

@@ -165,7 +165,7 @@ const struct cli_verb verb_subscription_ls = {
     .example = "truc subscription ls\ntruc --source H26.16/portal subscription ls --json | jq -r .name",
     .operands = "",
     .notes = "Those of the agency of --source, in the order of their names' bytes. With --json a line per subscription, with the "
-             "members of `truc subscription info`.",
+             "members of `truc subscription info` but for the lag in records, bytes and seconds, and sources.",
     .exits = exits_ls,
     .exit_count = CLI_COUNT(exits_ls),
     .run = run_ls,
@@ -179,9 +179,13 @@ const struct cli_verb verb_subscription_info = {
     .operands_min = 1,
     .operands_max = 1,
     .notes =
-        "Everything below position is done. lag_positions is at most how many records wait. Of a shared subscription in_flight are "
-        "held by workers, ready wait for one, delayed wait for their next attempt, lanes are keys that wait; lanes_full: too many "
-        "keys wait, and looking further has stopped until some are done.",
+        "Everything below position is done. lag_positions is the entries of the log above it; lag_records and lag_bytes those of "
+        "topics that match (lag_more: there are more), lag_seconds how long the first of them has been in the log, by this "
+        "machine's clock. expired are records that expired before they were given. Of a shared subscription in_flight are held by "
+        "workers, ready wait for one, delayed wait for their next attempt or their time, aside are for later or given again, lanes "
+        "are keys that wait; lanes_full: too many keys wait, or too many records stand aside, and looking further has stopped "
+        "until "
+        "some are done. sources are those connected.",
     .exits = exits_info,
     .exit_count = CLI_COUNT(exits_info),
     .run = run_info,

@@ -424,6 +424,7 @@ def blocks(make, leaf, batch, directory):
                lane(2, 7, bytes([12, 2, 5, 1]) + struct.pack("<qqq", 0, 1591344000000000005, 1591344001000000005)),
                lane(0, 0x1122334455667788), lane(0, 0, bytes([12, 1])),
                lane(6, 7, bytes([11, 4, 0, 0]) + struct.pack("<qqq", 1591430400000000000, 0, 0)), lane(4, 7, bytes([11, 4])),
+               lane(9, 0, bytes([12, 3]) + struct.pack("<q", 1591516800000000000)),
                delta(8, bytes([1, 0xad, 2, 0, 0xe8, 7, 1, 2])), delta(8, bytes([2, 13, 0, 13, 0, 0])),
                delta(7, struct.pack("<I", 2)), delta(10, struct.pack("<IBBB", 4, 10, 14, 6) + b"H26.16")]
     work = {"block": "432", "first_position": "14", "durable_block": "432", "durable_position": "14",

@@ -8,8 +8,8 @@ enum { WORDS_FIRST = 1024 };
 struct last_word {
     bool cursor, gone; /* a cursor's, else a lane's */
     uint32_t subscription_id;
-    uint64_t key;
-    struct place place; /* that tells lanes of key 0 apart; else zero */
+    uint64_t key;       /* 0 of lanes of one record: without a key, or aside */
+    struct place place; /* that tells these apart; else zero */
     union {
         struct cursor_row cursor_row;
         struct lane_row lane_row;
@@ -36,9 +36,11 @@ static struct last_word word_of(const struct delta *delta)
         return (struct last_word){.cursor = true, .subscription_id = delta->cursor.subscription_id, .cursor_row = delta->cursor};
     }
     const struct lane_row *row = &delta->lane.row;
-    struct last_word word = {.gone = delta->lane.gone, .subscription_id = row->subscription_id, .key = row->key, .lane_row = *row};
-    if (row->key == 0) {
+    struct last_word word = {.gone = delta->lane.gone, .subscription_id = row->subscription_id, .lane_row = *row};
+    if (row->key == 0 || row->aside) {
         word.place = row->place;
+    } else {
+        word.key = row->key;
     }
     return word;
 }

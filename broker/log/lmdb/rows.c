@@ -228,9 +228,10 @@ truc_status derived_put_cursor(struct derived *derived, MDB_txn *txn, const stru
 
 struct derived_key derived_lane_key(const struct lane_row *row)
 {
+    bool single = row->key == 0 || row->aside;
     struct derived_key key = subscription_key(row->subscription_id);
-    key_add_u64(&key, row->key);
-    if (row->key == 0) {
+    key_add_u64(&key, single ? 0 : row->key);
+    if (single) {
         key_add_u64(&key, row->place.position);
         key_add_u32(&key, row->place.index);
     }
