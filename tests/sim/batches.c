@@ -65,6 +65,7 @@ static uint8_t *write_record(struct batch_record *record, uint8_t *out)
     struct record_view view = {.id = bytes_of(id, sizeof id),
                                .type = type_text(record->type),
                                .key = key_text(record->key),
+                               .expires_at_ns = record->expires_at_ns,
                                .data = bytes_of(data, draw(sizeof data))};
     size_t size;
 
@@ -111,6 +112,9 @@ struct batch *batch_make(const struct batch_wish *wish)
     for (uint32_t i = 0; i < wish->record_count; i++) {
         batch->records[i].key = draw_key();
         batch->records[i].type = (uint8_t)draw(TYPES);
+        batch->records[i].deliver_at_ns = wish->deliver_at_ns;
+        if (one_in(12))
+            batch->records[i].expires_at_ns = wish->now_ns + (int64_t)draw(4000) * MS;
         end = write_record(&batch->records[i], end);
         if (batch->records[i].bytes > batch->record_largest)
             batch->record_largest = batch->records[i].bytes;

@@ -12,7 +12,8 @@ struct batch_record {
     uint16_t key; /* 0: none */
     uint8_t type;
     uint32_t bytes;
-    uint64_t hash; /* of the key */
+    uint64_t hash;                        /* of the key */
+    int64_t deliver_at_ns, expires_at_ns; /* 0: at once, never */
 };
 
 /* Shared by the client that keeps it until it is answered, by messages, and by entries. */
@@ -34,6 +35,8 @@ struct batch_wish {
     enum evidence evidence; /* unspecified: the topic's, prepared at level record */
     uint64_t producer_id, first_sequence;
     uint32_t epoch, record_count;
+    int64_t deliver_at_ns;
+    int64_t now_ns; /* some of the records expire soon after */
 };
 
 void batches_begin(void); /* of a seed */

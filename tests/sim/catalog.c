@@ -137,9 +137,10 @@ static void take_cursor(const struct cursor_row *row)
     subscription->cursor = *row;
 }
 
-static bool same_lane(const struct lane_row *a, uint64_t key, struct place place)
+static bool same_lane(const struct lane_row *a, uint64_t key, bool aside, struct place place)
 {
-    return a->key == key && (key != 0 || (a->place.position == place.position && a->place.index == place.index));
+    return a->key == key && a->aside == aside &&
+           ((key != 0 && !aside) || (a->place.position == place.position && a->place.index == place.index));
 }
 
 static void take_lane(const struct delta_lane *delta)
@@ -148,7 +149,8 @@ static void take_lane(const struct delta_lane *delta)
     size_t at = 0;
 
     SIM_CHECK(subscription, "a lane of subscription %u, which is not there", delta->row.subscription_id);
-    while (at < subscription->lane_count && !same_lane(&subscription->lanes[at], delta->row.key, delta->row.place))
+    while (at < subscription->lane_count &&
+           !same_lane(&subscription->lanes[at], delta->row.key, delta->row.aside, delta->row.place))
         at++;
     if (delta->gone) {
         if (at == subscription->lane_count)
@@ -302,10 +304,10 @@ struct catalog_subscription *catalog_find(struct bytes owner, struct bytes name)
     return NULL;
 }
 
-const struct lane_row *catalog_lane(const struct catalog_subscription *subscription, uint64_t key, struct place place)
+const struct lane_row *catalog_lane(const struct catalog_subscription *subscription, uint64_t key, bool aside, struct place place)
 {
     for (size_t i = 0; i < subscription->lane_count; i++) {
-        if (same_lane(&subscription->lanes[i], key, place))
+        if (same_lane(&subscription->lanes[i], key, aside, place))
             return &subscription->lanes[i];
     }
     return NULL;

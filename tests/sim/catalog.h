@@ -43,8 +43,8 @@ struct catalog_producer *catalog_producer(uint64_t id); /* NULL: there is none, 
 uint64_t catalog_next_sequence(uint64_t producer_id, uint32_t topic_id);
 struct catalog_subscription *catalog_subscription(uint32_t id); /* NULL: there is none, or it was removed */
 struct catalog_subscription *catalog_find(struct bytes owner, struct bytes name);
-/* The row of a key, or of a record without one at this place; NULL. */
-const struct lane_row *catalog_lane(const struct catalog_subscription *subscription, uint64_t key, struct place place);
+/* The row of a key, or of a record without one, or aside, at this place; NULL. */
+const struct lane_row *catalog_lane(const struct catalog_subscription *subscription, uint64_t key, bool aside, struct place place);
 
 /* A copy of a definition whose texts are in `text` (CATALOG_TEXT_BYTES). */
 void subscription_row_copy(struct subscription_row *ret_row, const struct subscription_row *row, uint8_t *text);

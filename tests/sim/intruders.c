@@ -87,7 +87,8 @@ static void subscribe_wrongly(struct client *client)
     Truc__V1__Subscribe subscribe = TRUC__V1__SUBSCRIBE__INIT;
 
     subscribe.name = one_in(2) ? wanted[draw(wanted_count)].name : "nobody-has-this";
-    subscribe.credit = subscribe.name[0] == 's' ? 0 : 10;
+    subscribe.credit = subscribe.name[0] == 's' ? one_in(2) : 10;
+    subscribe.key_run_max = subscribe.credit == 1 ? 65 : 0;
     ask(client, FRAME_SUBSCRIBE, &subscribe.base);
 }
 

@@ -116,6 +116,10 @@ void invariants_event(const struct core_event *event)
         attachment = attachment_fetching(event->reader);
         if (attachment)
             attachment_leaves(attachment, false);
+    } else if (event->kind == CORE_FETCHED) {
+        attachment = attachment_fetching(event->reader);
+        if (attachment)
+            share_fetched(attachment, &event->done);
     }
 }
 

@@ -131,6 +131,9 @@ static void add_batch(struct client *client, struct stream *stream)
                               .first_sequence = stream->next,
                               .record_count = 1 + (uint32_t)draw(1 + draw(BATCH_RECORDS))};
 
+    wish.now_ns = world.now.wall_ns;
+    if (one_in(8))
+        wish.deliver_at_ns = world.now.wall_ns + ((int64_t)draw(4000) - 1000) * MS;
     stream->batches[stream->count] = batch_make(&wish);
     stream->firsts[stream->count++] = stream->next;
     stream->next += wish.record_count;

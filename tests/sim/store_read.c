@@ -167,7 +167,11 @@ void store_scan(struct store_filter *filter, const struct core_scan *scan, struc
             break;
         }
         if (is_searched(scan, what->hash) && filter_wants_record(filter, at))
-            records[count++] = (struct share_record){.place = place_of(at), .bytes = what->bytes, .key = what->hash};
+            records[count++] = (struct share_record){.place = place_of(at),
+                                                     .bytes = what->bytes,
+                                                     .key = what->hash,
+                                                     .deliver_at_ns = what->deliver_at_ns,
+                                                     .expires_at_ns = what->expires_at_ns};
     }
     ret_scanned->count = count;
 }

@@ -218,6 +218,7 @@ void subscriptions_subscribe(struct connection *connection, uint64_t request_id,
     asking->connection = connection->number;
     asking->request_id = request_id;
     asking->sub = sub;
+    asking->run_max = subscribe->key_run_max > 0 ? subscribe->key_run_max : 1;
     asking->credit = subscribe->credit < 65536 ? subscribe->credit : 65536;
     for (link = &sub->attachments; *link; link = &(*link)->next)
         ;

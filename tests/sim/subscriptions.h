@@ -16,7 +16,10 @@ struct attachment {
     /* shared */
     uint64_t fetch;  /* the core's reader; 0: not yet known */
     uint64_t credit; /* records it may be given */
+    uint32_t run_max;
     uint32_t granted_count, granted_done;
+    uint32_t sent_first, sent_count; /* of those granted: what is delivered in this step */
+    bool rest_due;                   /* the next fetch is for those that were granted and not delivered */
     uint32_t granted[GRANT_MAX], attempts[GRANT_MAX];
     uint64_t grants[GRANT_MAX]; /* number of each grant */
 };
@@ -37,7 +40,8 @@ struct sub {
     size_t state_count, state_capacity, open_count;
     uint32_t *leased; /* records; owned */
     size_t leased_count, leased_capacity;
-    uint32_t open_from[KEYS + 1];
+    uint32_t open_from[KEYS + 1]; /* in the list of its key */
+    uint32_t undone;              /* records below it are resolved, or have expired */
     uint64_t acknowledged, dead, change_count, durable_change;
     struct change *changes; /* not yet durable; owned */
     size_t change_first, change_end, change_capacity;

@@ -39,6 +39,7 @@ static void subscribe(struct client *client)
     (void)request_new(client->connection, FRAME_SUBSCRIBE, &worker->subscribe_id);
     subscribe.name = wanted[client->role].name;
     subscribe.credit = 1 + draw(1 + draw(40));
+    subscribe.key_run_max = one_in(2) ? 0 : (uint32_t)draw(12);
     connection_send(client->connection, FRAME_SUBSCRIBE, worker->subscribe_id, &subscribe.base, NULL);
 }
 
@@ -70,7 +71,7 @@ static Truc__V1__Outcome draw_outcome(const struct worker *worker)
 /* Takes some leases out of those held, that follow one another: one settlement. */
 static void take_some(struct worker *worker, Truc__V1__Settlement *settlement)
 {
-    uint32_t first = (uint32_t)draw(worker->held_count), count = 1;
+    uint32_t first = world.calm || one_in(2) ? 0 : (uint32_t)draw(worker->held_count), count = 1; /* runs are settled in order */
     bool kept;
 
     truc__v1__settlement__init(settlement);
