@@ -34,6 +34,10 @@ CANARIES = (
     ("SHARE_LEAK_CREDIT", "leaked credit"),
     ("STALE_HAND_OVER", "stale hand-over"),
     ("SHARE_STALE_SETTLE", "a lease that is no more is settled"),
+    ("SHARE_KEEP_REST", "a run goes on behind a refused record"),
+    ("SHARE_ASIDE_EARLY", "a record for later is given at once"),
+    ("SHARE_ASIDE_LOST", "a record for later is lost at restart"),
+    ("SHARE_EXPIRED_GIVEN", "what has expired is given"),
 )
 
 

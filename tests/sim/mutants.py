@@ -3,10 +3,10 @@
 
   mutants.py [--count N] [--seed S] [--file NAME] [--list]
 
-Changes are chosen by the seed among all there are in the files that decide about delivery: conditions negated, comparisons shifted,
-`&&` and `||` exchanged, constants one more, single statements dropped. A mutant is killed by a failing unit test, a broken invariant
-of truc_sim, a crash or a hang. One whose object is the same as the original's, or that equivalent.txt names with a reason, is
-equivalent. Last line: the result; exit code 0 when none survived.
+Changes are chosen by the seed among all there are in the files that decide about delivery: conditions negated, comparisons
+shifted, `&&` and `||` exchanged, constants one more, single statements dropped. A mutant is killed by a failing unit test, a broken
+invariant of truc_sim, a crash, a hang, or memory that is not given back. One whose object is the same as the original's, or that
+equivalent.txt names with a reason, is equivalent. Last line: the result; exit code 0 when none survived.
 """
 
 import argparse
@@ -20,7 +20,8 @@ import variants
 
 FILES = (r"share\w*", "deliver", "settle", "attachment", "dead", r"subscription_\w+", "pending", "commit", "accept", "sequence")
 UNIT = ["core_%s_test" % name for name in ("clock", "follow", "log", "order", "producer", "publish", "reader", "resend", "session",
-                                           "stopped", "subscription", "table", "topics")] + ["share_test", "share_saving_test"]
+                                           "stopped", "subscription", "table", "topics")]
+UNIT += ["share_test", "share_saving_test", "share_run_test", "share_aside_test"]
 # In the order in which they are asked; each with its time.
 CHECKS = [(name, [], 20) for name in UNIT] + [
     ("truc_sim", ["--seeds", "12", "--steps", "6000"], 30),
@@ -125,7 +126,7 @@ def judge(build, mutant):
     linked = set()
     for name, arguments, seconds in CHECKS:
         if name not in linked:
-            build.link_program(name)
+            build.link_program(name, ["-fsanitize=leak"])
             linked.add(name)
         status, _ = variants.run([build.program(name)] + arguments, seconds)
         if status != 0:

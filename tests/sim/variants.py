@@ -55,8 +55,8 @@ class Variants:
             objects.append(out)
         self._run(["ar", "r", self.archive] + objects)
 
-    def link_program(self, program):
-        words = [self.archive if word == ARCHIVE else word for word in self.link[program]]
+    def link_program(self, program, more=()):
+        words = [self.archive if word == ARCHIVE else word for word in self.link[program]] + list(more)
         words[words.index("-o") + 1] = self.program(program)
         self._run(words)
 
