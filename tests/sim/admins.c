@@ -36,6 +36,8 @@ static void create(struct client *client)
                                 : TRUC__V1__SUBSCRIPTION_MODE__SUBSCRIPTION_MODE_SHARED;
     create.key = (ProtobufCBinaryData){key.size, (uint8_t *)(uintptr_t)key.data};
     create.type = (ProtobufCBinaryData){type.size, (uint8_t *)(uintptr_t)type.data};
+    if (want->source)
+        create.source = (char *)(uintptr_t)want->source;
     create.ack_wait_ms = want->ack_wait_ms;
     create.attempts_max = want->attempts_max;
     create.in_flight_max = want->in_flight_max;

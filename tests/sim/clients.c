@@ -46,6 +46,7 @@ static void want_subscriptions(void)
         one->key = one_in(8) ? (uint16_t)(1 + draw(4)) : 0;
         one->type = one_in(8) ? (uint8_t)draw(TYPES) : TYPES;
         one->from_start = one_in(2);
+        one->source = one_in(8) ? (one_in(2) ? "G22" : "H26.16/portal") : NULL;
         if (one->ordered)
             continue;
         one->ack_wait_ms = waits[draw(4)];

@@ -38,8 +38,9 @@ struct wanted {
     char name[16];
     const char *agency, *pattern;
     bool ordered;
-    uint16_t key; /* 0: any */
-    uint8_t type; /* TYPES: any */
+    uint16_t key;       /* 0: any */
+    uint8_t type;       /* TYPES: any */
+    const char *source; /* NULL: any */
     uint32_t ack_wait_ms, attempts_max, in_flight_max, backoff_ms[3], backoff_count;
     bool from_start;
 };

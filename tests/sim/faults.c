@@ -46,13 +46,21 @@ void fault_happens(enum fault fault)
     case FAULT_SLOW_DISK:
         world.commit_ns = (1 + (int64_t)draw(40)) * MS / 4;
         break;
+    case FAULT_DISK_FULL:
+        world_fill(one_in(2) ? 0 : draw(6000));
+        agenda_add(world.now.boot_ns + (int64_t)draw(3000) * MS, OCCUR_FAULT, 0, FAULT_DISK_FREED, NULL);
+        break;
+    case FAULT_DISK_FREED:
+        world_fill(UINT64_MAX);
+        break;
     }
 }
 
 void fault_any(void)
 {
-    static const enum fault faults[] = {FAULT_CRASH, FAULT_CRASH, FAULT_DRAIN, FAULT_LOSS,     FAULT_LOSS,  FAULT_LOSS,
-                                        FAULT_LOSS,  FAULT_LOSS,  FAULT_CLOCK, FAULT_LOSS_ALL, FAULT_SLEEP, FAULT_SLOW_DISK};
+    static const enum fault faults[] = {FAULT_CRASH, FAULT_CRASH,     FAULT_DRAIN,    FAULT_LOSS,  FAULT_LOSS,
+                                        FAULT_LOSS,  FAULT_LOSS,      FAULT_LOSS,     FAULT_CLOCK, FAULT_LOSS_ALL,
+                                        FAULT_SLEEP, FAULT_SLOW_DISK, FAULT_DISK_FULL};
 
     fault_happens(faults[draw(sizeof faults / sizeof faults[0])]);
 }

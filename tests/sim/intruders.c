@@ -30,11 +30,12 @@ static void create_wrongly(struct client *client)
 {
     Truc__V1__SubscriptionCreate create = TRUC__V1__SUBSCRIPTION_CREATE__INIT;
     Truc__V1__Bound start = TRUC__V1__BOUND__INIT;
+    Truc__V1__HeaderEquals header = TRUC__V1__HEADER_EQUALS__INIT, *pointer = &header;
     uint32_t delays[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
 
     create.name = "wrong";
     create.pattern = "dossier.**";
-    switch (draw(9)) {
+    switch (draw(10)) {
     case 0:
         create.name = one_in(2) ? "two words" : "a.b";
         break;
@@ -61,6 +62,12 @@ static void create_wrongly(struct client *client)
         break;
     case 7:
         create.source = "no source";
+        break;
+    case 8: /* a header without a name, or with a value that is no text */
+        header.name = one_in(2) ? "" : "name";
+        header.value = (ProtobufCBinaryData){header.name[0] == '\0' ? 1 : 2, (uint8_t[]){'a', 0}};
+        create.headers = &pointer;
+        create.n_headers = 1;
         break;
     default:
         start.at_case = TRUC__V1__BOUND__AT_POSITION;

@@ -253,12 +253,17 @@ static void check_producer_ok(const Truc__V1__ProducerOk *ok)
 static void check_info(const Truc__V1__SubscriptionInfo *info)
 {
     const struct sub *sub = sub_named(bytes_of_text(info->owner), bytes_of_text(info->name));
+    uint32_t connected = 0;
 
     SIM_CHECK(info->head_position <= store.head.position && info->position <= info->scan_position, "the state of a subscription");
     SIM_CHECK(info->lag_positions == (info->head_position > info->position ? info->head_position - info->position : 0),
               "the lag of a subscription");
     if (!sub)
         return;
+    for (const struct attachment *at = sub->attachments; at; at = at->next)
+        connected += at->confirmed;
+    SIM_CHECK(world.events > 1 || info->connected == connected, "%u take part in a subscription, %u are told", connected,
+              info->connected);
     SIM_CHECK(bytes_equal(bytes_of_text(info->pattern), sub->row.pattern) && (int)info->mode == sub->row.mode &&
                   bytes_equal(bytes_of(info->key.data, info->key.len), sub->row.key) &&
                   bytes_equal(bytes_of(info->type.data, info->type.len), sub->row.type) && info->paused == sub->row.paused &&
@@ -335,8 +340,8 @@ void invariants_frame(struct connection *connection, const struct frame *frame)
         check_subscription_ok(request, header);
         break;
     case FRAME_SUBSCRIBE_OK:
+        check_info(((const Truc__V1__SubscribeOk *)header)->info); /* as it was before */
         subscriptions_subscribed(connection, frame->request_id);
-        check_info(((const Truc__V1__SubscribeOk *)header)->info);
         break;
     case FRAME_SETTLE_OK:
         check_settle_ok(request, header);

@@ -120,6 +120,7 @@ static void calm_down(void)
     world.calm = true;
     world.fails_one_in = 0;
     world.commit_ns = MS / 2;
+    world_fill(UINT64_MAX);
     network_calm();
     readings_calm();
 }

@@ -46,13 +46,14 @@ static struct fate fate_on_disk(const struct lane_row *lane, uint32_t record)
     return (struct fate){.outcome = OPEN, .doom = lane->dead, .failed = lane->attempts, .not_before_ns = lane->not_before_ns};
 }
 
-/* A delay that is over may be forgotten; one that stands aside has its deliver_at until then. */
+/* A delay that is over says nothing any more; what stands aside has its deliver_at until then. */
 static bool same_fate(const struct fate *disk, const struct fate *known, uint32_t record)
 {
     int64_t not_before_ns = known->failed == 0 && is_aside(record) ? what_of(record)->deliver_at_ns : known->not_before_ns;
 
     return disk->outcome == known->outcome && disk->doom == known->doom && disk->failed == known->failed &&
-           (disk->not_before_ns == not_before_ns || (disk->not_before_ns == 0 && not_before_ns <= share_latest_ns()) ||
+           (disk->not_before_ns == not_before_ns ||
+            (disk->not_before_ns <= share_latest_ns() && not_before_ns <= share_latest_ns()) ||
             (disk->not_before_ns == 0 && known->failed == 0));
 }
 
@@ -63,6 +64,8 @@ static void crash_record(struct sub *sub, const struct catalog_subscription *row
     const struct lane_row *lane;
     struct fate fate;
 
+    if (state->letter > store.head.position)
+        state->letter = 0;
     if (is_open_on_disk(row, record, &lane)) {
         SIM_CHECK(state->durable.outcome == OPEN, "record %llu/%u of subscription %u comes again: it was %s on disk", position,
                   place_of(record).index, sub->row.subscription_id, state->durable.outcome == ACKED ? "acknowledged" : "dead");
@@ -77,8 +80,9 @@ static void crash_record(struct sub *sub, const struct catalog_subscription *row
         fate = state->durable;
     }
     SIM_CHECK(fate.outcome != OPEN || same_fate(&fate, &state->durable, record),
-              "record %llu/%u of subscription %u has %u attempts on disk instead of %u", position, place_of(record).index,
-              sub->row.subscription_id, fate.failed, state->durable.failed);
+              "record %llu/%u of subscription %u has on disk %u attempts, is dead for %u, waits until %lld; it had %u, %u, %lld",
+              position, place_of(record).index, sub->row.subscription_id, fate.failed, fate.doom, (long long)fate.not_before_ns,
+              state->durable.failed, state->durable.doom, (long long)state->durable.not_before_ns);
     if (fate.outcome == OPEN && state->now.outcome != OPEN)
         sub->open_count++;
     else if (fate.outcome != OPEN && state->now.outcome == OPEN)

@@ -100,6 +100,7 @@ void share_settled(struct request *request, const Truc__V1__SettleOk *ok)
     size_t told = 0;
 
     for (size_t i = 0; i < ok->n_stale; i++) {
+        SIM_CHECK(i == 0 || ok->stale[i]->first != ok->stale[i - 1]->first + ok->stale[i - 1]->count, "one range is told as two");
         for (uint32_t j = 0; j < ok->stale[i]->count; j++, told++)
             SIM_CHECK(told < request->stale_count && ok->stale[i]->first + j == request->stale[told],
                       "lease %llu is told to be stale", (unsigned long long)ok->stale[i]->first + j);
@@ -189,6 +190,9 @@ void share_letter(const struct core_effect *effect)
     SIM_CHECK(number_of(header_of(&record, "attempts")) == state->now.failed, "a dead letter tells of other attempts");
     SIM_CHECK(bytes_equal(header_of(&record, "reason"), bytes_of_text(reasons[state->now.doom])),
               "a dead letter has another reason");
+    SIM_CHECK(state->letter == 0, "record %llu/%u has two dead letters in the log", (unsigned long long)place.position,
+              place.index);
+    state->letter = effect->append->position + 1;
     sub->dead++;
     share_resolve(sub, store_record_at(place), DEAD);
 }

@@ -24,6 +24,7 @@ struct record_state {
     uint64_t grant, lease;     /* number of its grant; its lease, 0: not told yet */
     uint64_t together;         /* number of the first grant of those that were given with it */
     int64_t deadline_ns;       /* of the first of a run */
+    uint64_t letter;           /* position of its dead letter + 1; 0: there is none */
 };
 
 struct change {

@@ -4,6 +4,7 @@
 
 #include "catalog.h"
 #include "invariants.h"
+#include "proto/directory.h"
 #include "proto/record.h"
 
 struct item {
@@ -88,6 +89,19 @@ static void take_own_records(const struct core_prepared *prepared, struct batch_
     SIM_CHECK(status == TRUC_OK && count == prepared->batch.record_count, "the core's own batch is malformed");
 }
 
+/* What a scan will be told of the records. */
+static void check_directory(const struct core_prepared *prepared, const struct batch_record *records)
+{
+    struct directory_view view;
+
+    SIM_CHECK(directory_parse(prepared->directory, &view) == TRUC_OK && view.record_count == prepared->batch.record_count,
+              "a directory cannot be parsed");
+    for (uint32_t i = 0; i < view.record_count; i++)
+        SIM_CHECK(directory_at(&view, DIRECTORY_LENGTH, i) == records[i].bytes &&
+                      directory_at(&view, DIRECTORY_KEY, i) == records[i].hash,
+                  "a directory tells of other records");
+}
+
 static void add_records(struct stored_entry *entry, const struct batch_record *records)
 {
     entry->first_record = (uint32_t)store.record_count;
@@ -121,9 +135,11 @@ void store_append(const struct core_effect *effect)
                 prepared->directory);
     if (batch) {
         entry->batch = batch_ref(batch);
+        check_directory(prepared, batch->records);
         add_records(entry, batch->records);
     } else {
         take_own_records(prepared, own);
+        check_directory(prepared, own);
         add_records(entry, own);
     }
 }

@@ -102,6 +102,7 @@ static void step(const struct core_event *events, size_t count)
     struct core_effects effects;
 
     world.steps++;
+    world.events = count;
     world_steps_all++;
     append_clock_step(world.now);
     for (size_t i = 0; i < count; i++)
@@ -132,7 +133,8 @@ void world_sent(struct connection *connection, struct bytes bytes)
 
 static struct core_capacity capacity(void)
 {
-    return (struct core_capacity){.available_bytes = UINT64_C(1) << 40};
+    return (struct core_capacity){.available_bytes = world.full ? world.room : UINT64_C(1) << 40,
+                                  .full = world.full && world.room == 0};
 }
 
 static void start(void)
@@ -178,6 +180,13 @@ void world_crash(void)
     world.now.boot_ns += (int64_t)draw(2000) * MS;
     world.now.wall_ns += (int64_t)draw(4000) * MS;
     start();
+}
+
+void world_fill(uint64_t room)
+{
+    world.full = room != UINT64_MAX;
+    world.room = room;
+    step(&(struct core_event){.kind = CORE_CAPACITY, .capacity = capacity()}, 1);
 }
 
 void world_drain(void)
@@ -335,7 +344,7 @@ static void outside(struct occurrence *one)
         client_lost(connection_at(one->number));
     } else if (one->kind == OCCUR_CLIENT) {
         client_turn(one->number);
-    } else if (one->life == world.life) {
+    } else if (one->life == 0 || one->life == world.life) {
         fault_happens((enum fault)one->number);
     }
     free(one->message);

@@ -9,7 +9,10 @@ struct world {
     struct core_now now;
     uint32_t life; /* of the core, from 1; grows with each restart */
     uint64_t steps;
-    bool calm;    /* nothing goes wrong any more */
+    size_t events; /* of this step */
+    bool calm;     /* nothing goes wrong any more */
+    bool full;     /* the disk, but for so much: */
+    uint64_t room;
     bool drained; /* the core says that nothing is pending */
     bool failed;  /* the core was told in an earlier step that a flush failed */
     /* of this seed */
@@ -29,6 +32,8 @@ bool world_go_on(void);
 /* The process is killed, and begins anew. */
 void world_crash(void);
 void world_drain(void);
+/* The disk has so much room left; UINT64_MAX: enough. */
+void world_fill(uint64_t room);
 
 /* The broker has sent a frame. */
 void world_sent(struct connection *connection, struct bytes frame);
