@@ -19,8 +19,9 @@ import sys
 import variants
 
 FILES = (r"share\w*", "deliver", "settle", "attachment", "dead", r"subscription_\w+", "pending", "commit", "accept", "sequence")
-UNIT = ["core_%s_test" % name for name in ("clock", "follow", "full_disk", "log", "order", "producer", "publish", "reader", "resend",
-                                           "session", "stopped", "subscription", "table", "topics")]
+UNIT = ["core_%s_test" % name for name in ("clock", "follow", "full_disk", "log", "order", "producer", "publish", "reader",
+                                           "resend", "session", "stopped", "subscription", "subscription_edge", "table",
+                                           "topics")]
 UNIT += ["share_test", "share_saving_test", "share_run_test", "share_aside_test"]
 # In the order in which they are asked; each with its time.
 CHECKS = [(name, [], 20) for name in UNIT] + [

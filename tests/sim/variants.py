@@ -66,7 +66,7 @@ class Variants:
 
     def _command(self, path, source, out):
         command = [word for word in self.compile[path] if word not in ("ccache", "-MD", "-O2", "-g", "-Werror")]
-        command = command[:command.index("-o")] + ["-o", out, "-c", source, "-w"]
+        command = command[:command.index("-o")] + ["-o", out, "-c", source]
         command += ["-Werror=uninitialized", "-Werror=maybe-uninitialized"]  # a mutant that reads what is not set is none
         for flag in ("-MT", "-MF"):
             if flag in command:
