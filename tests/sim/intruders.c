@@ -31,6 +31,7 @@ static void create_wrongly(struct client *client)
     Truc__V1__SubscriptionCreate create = TRUC__V1__SUBSCRIPTION_CREATE__INIT;
     Truc__V1__Bound start = TRUC__V1__BOUND__INIT;
     Truc__V1__HeaderEquals header = TRUC__V1__HEADER_EQUALS__INIT, *pointer = &header;
+    uint8_t value[] = {'a', 0};
     uint32_t delays[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
 
     create.name = "wrong";
@@ -65,7 +66,7 @@ static void create_wrongly(struct client *client)
         break;
     case 8: /* a header without a name, or with a value that is no text */
         header.name = one_in(2) ? "" : "name";
-        header.value = (ProtobufCBinaryData){header.name[0] == '\0' ? 1 : 2, (uint8_t[]){'a', 0}};
+        header.value = (ProtobufCBinaryData){header.name[0] == '\0' ? 1 : 2, value};
         create.headers = &pointer;
         create.n_headers = 1;
         break;
