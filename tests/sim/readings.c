@@ -246,6 +246,11 @@ void readings_take_back(void *owner)
     free(owner);
 }
 
+size_t readings_open(void)
+{
+    return reading_count;
+}
+
 size_t readings_given(void)
 {
     return given;

@@ -17,5 +17,6 @@ struct core_event readings_answer(void *message);
 /* EFFECT_SEND_DATA, EFFECT_FREE_DATA: the buffer is given back. */
 void readings_take_back(void *owner);
 size_t readings_given(void); /* buffers that the core holds */
+size_t readings_open(void);
 
 #endif

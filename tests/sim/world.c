@@ -115,6 +115,8 @@ static void step(const struct core_event *events, size_t count)
     for (size_t i = 0; i < count; i++)
         world.failed = world.failed || events[i].kind == CORE_LOG_FAILED;
     SIM_CHECK(readings_given() == 0, "the core keeps %zu buffers that are not its own", readings_given());
+    SIM_CHECK(readings_open() <= core_counts(world.core).readers, "%zu readings are open and the core knows of %llu",
+              readings_open(), (unsigned long long)core_counts(world.core).readers);
     SIM_CHECK(batches_held() == 0, "the core keeps %zu batches that are not its own", batches_held());
     begin_commit();
 }
