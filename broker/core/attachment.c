@@ -69,7 +69,7 @@ struct core_read_spec subscription_read_spec(const struct core *core, const stru
                                   .headers = row->headers,
                                   .follow = true,
                                   .from_kind = BOUND_POSITION,
-                                  .from = subscription->place.position,
+                                  .from = subscription->place.position + CANARY_RESUME_BEYOND,
                                   .head = core_visible_position(core)};
 
     if (row->source.size > 0)
@@ -134,6 +134,8 @@ static void leave(struct core *core, struct attachment *attachment, bool counted
     struct subscription *subscription = attachment->subscription;
 
     if (attachment->reader) {
+        if (CANARY_STALE_HAND_OVER && attachment->reader->position > subscription->place.position)
+            subscription->place.position = attachment->reader->position;
         attachment->reader->attachment = NULL;
         reader_drop(core, attachment->reader);
     }

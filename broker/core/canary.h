@@ -38,4 +38,25 @@ enum { CANARY_FORGET_DEDUP = 1 };
 enum { CANARY_FORGET_DEDUP = 0 };
 #endif
 
+/* A settlement is answered when it is accepted, before it is on disk. */
+#ifdef TRUC_CANARY_SETTLE_BEFORE_COMMIT
+enum { CANARY_SETTLE_BEFORE_COMMIT = 1 };
+#else
+enum { CANARY_SETTLE_BEFORE_COMMIT = 0 };
+#endif
+
+/* Who takes over an ordered subscription goes on behind what the one before was sent, instead of what it acknowledged. */
+#ifdef TRUC_CANARY_STALE_HAND_OVER
+enum { CANARY_STALE_HAND_OVER = 1 };
+#else
+enum { CANARY_STALE_HAND_OVER = 0 };
+#endif
+
+/* An ordered subscription goes on one position too far. */
+#ifdef TRUC_CANARY_RESUME_BEYOND
+enum { CANARY_RESUME_BEYOND = 1 };
+#else
+enum { CANARY_RESUME_BEYOND = 0 };
+#endif
+
 #endif

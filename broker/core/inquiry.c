@@ -56,6 +56,11 @@ void *inquiry_begin(struct core *core, struct connection *connection, uint64_t r
 {
     struct inquiry *inquiry;
 
+    if (core->failed) { /* it would wait for the disk, for ever */
+        answer_error(core, connection, request_id, refusal_retry(TRUC_STOPPED, RETRY_STATE_MS),
+                     "the log failed (%s); trucd exits, ask again when it is back", core->failure);
+        return NULL;
+    }
     if (core->inquiry_count >= INQUIRIES_MAX) {
         answer_error(core, connection, request_id, refusal_retry(TRUC_TOO_MANY, RETRY_STATE_MS),
                      "%u requests wait for receipts or look at the log, the most allowed; retry when some are answered",

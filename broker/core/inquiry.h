@@ -50,7 +50,8 @@ struct inquiry {
     struct inquiry *connection_previous, *connection_next;
 };
 
-/* A new one, of `size` bytes, zeroed but for its struct inquiry. NULL when there are too many, or no memory: that was answered. */
+/* A new one, of `size` bytes, zeroed but for its struct inquiry. NULL when there are too many, no memory, or the log has failed:
+ * that was answered. */
 void *inquiry_begin(struct core *core, struct connection *connection, uint64_t request_id, const struct inquiry_kind *kind,
                     size_t size);
 

@@ -85,7 +85,9 @@ bool pending_delta(struct core *core, const struct delta *delta, bool joined)
     struct core_effect *effect;
     uint8_t *encoded;
 
-    if (core->failed || core->capacity.full || !pending_log_has_room(core, bytes_max))
+    /* What is joined belongs to what was accepted before it, so there is no half of it: a dead letter without the save that says so
+     * would be written again after a crash. What the log promises leaves room for the rest of a save. */
+    if (core->failed || (!joined && (core->capacity.full || !pending_log_has_room(core, bytes_max))))
         return false;
     if (joined && extend_run(core, delta))
         return true;

@@ -33,7 +33,7 @@ static inline bool pending_log_has_room(const struct core *core, uint64_t bytes)
 }
 
 /* Gives a delta to the log that nobody waits for. joined: in one block with what was given to the log before it in this step.
- * False, with nothing done, when the log takes none or memory is short. */
+ * False, with nothing done, when the log takes none (what is joined it takes, as it took the one before) or memory is short. */
 bool pending_delta(struct core *core, const struct delta *delta, bool joined);
 
 #endif

@@ -49,7 +49,7 @@ bool settle_pend(struct core *core, struct subscription *subscription)
     while (subscription->settles) {
         struct settle *settle = subscription->settles;
 
-        if (core->pending.count > 0) {
+        if (core->pending.count > 0 && !CANARY_SETTLE_BEFORE_COMMIT) {
             if (!pending_reserve(core, 1))
                 return false;
             pending_add(core, &(struct pending){.ticket = core->last_ticket,
@@ -58,7 +58,7 @@ bool settle_pend(struct core *core, struct subscription *subscription)
                                                 .memory_bytes = PENDING_OVERHEAD});
         }
         subscription->settles = settle->next;
-        if (core->pending.count == 0) {
+        if (core->pending.count == 0 || CANARY_SETTLE_BEFORE_COMMIT) {
             settle_answer(core, settle->index);
             settle_forget(core, settle->index);
         }
@@ -207,6 +207,11 @@ static void settle_ordered(struct core *core, struct attachment *attachment, uin
         answer_error(core, attachment->connection, request_id, refusal_actual(TRUC_OUT_OF_RANGE, subscription->place.position),
                      "only the active subscriber acknowledges, and at most what it was sent; acknowledged is what lies below %llu",
                      (unsigned long long)subscription->place.position);
+        return;
+    }
+    if (core->failed) { /* also of what was acknowledged before: it may not have come to the disk */
+        answer_error(core, attachment->connection, request_id, refusal_retry(TRUC_STOPPED, RETRY_STATE_MS),
+                     "the log failed (%s); trucd exits, acknowledge again when it is back", core->failure);
         return;
     }
     settle = create(core, attachment->connection, request_id);

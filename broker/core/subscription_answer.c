@@ -83,6 +83,11 @@ void subscription_answer(struct core *core, struct connection *connection, uint6
 void subscription_answer_later(struct core *core, struct connection *connection, uint64_t request_id,
                                struct subscription *subscription, enum pending_kind kind)
 {
+    if (core->failed) { /* nothing waits any more, but what was accepted last is not on disk */
+        answer_error(core, connection, request_id, refusal_retry(TRUC_STOPPED, RETRY_STATE_MS),
+                     "the log failed (%s); trucd exits, ask again when it is back", core->failure);
+        return;
+    }
     if (core->pending.count == 0) {
         subscription_answer(core, connection, request_id, kind == PENDING_REMOVAL ? NULL : subscription);
         return;
