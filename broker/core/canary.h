@@ -59,4 +59,11 @@ enum { CANARY_RESUME_BEYOND = 1 };
 enum { CANARY_RESUME_BEYOND = 0 };
 #endif
 
+/* What was published together may come to the disk in two blocks. */
+#ifdef TRUC_CANARY_TOGETHER_PARTED
+enum { CANARY_TOGETHER_PARTED = 1 };
+#else
+enum { CANARY_TOGETHER_PARTED = 0 };
+#endif
+
 #endif

@@ -412,7 +412,7 @@ static void begin(struct publish *publish, const struct core_event *event, struc
             .batch = &prepared->batch,
             .number = alone ? 0 : (uint8_t)(count + 1),
             .part = prepared->next != NULL,
-            .joined = prepared != event->prepared,
+            .joined = prepared != event->prepared && !CANARY_TOGETHER_PARTED,
         };
     }
     publish->count = count;

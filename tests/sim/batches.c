@@ -124,6 +124,8 @@ struct batch *batch_make(const struct batch_wish *wish)
     size_t head = BATCH_PREFIX_BYTES + batch_header_size(&fields), size;
 
     batch->references = 1;
+    batch->topic = wish->topic;
+    batch->first_sequence = wish->first_sequence;
     batch->record_count = wish->record_count;
     for (uint32_t i = 0; i < wish->record_count; i++) {
         batch->records[i].key = draw_key();
@@ -156,6 +158,7 @@ void batch_unref(struct batch *batch)
 {
     if (!batch || --batch->references > 0)
         return;
+    batch_unref(batch->with);
     free(batch->bytes);
     free(batch->directory);
     free(batch);
@@ -174,6 +177,7 @@ struct core_prepared *batch_prepare(struct batch *batch)
     memcpy(prepared->records_root, batch->records_root, DIGEST_BYTES);
     prepared->record_largest = batch->record_largest;
     prepared->owner = held;
+    prepared->next = batch->with ? batch_prepare(batch->with) : NULL;
     held->batch = batch_ref(batch);
     held->next = first_held;
     if (held->next)

@@ -20,6 +20,9 @@ struct batch_record {
 /* Shared by the client that keeps it until it is answered, by messages, and by entries. */
 struct batch {
     unsigned references;
+    struct batch *with; /* sent together: the next one; a reference. NULL: it is the last */
+    const char *topic;
+    uint64_t first_sequence;
     uint32_t record_count;
     struct batch_record records[BATCH_RECORDS];
     uint8_t *bytes; /* owned, like the directory */
@@ -45,7 +48,7 @@ struct batch *batch_make(const struct batch_wish *wish);
 struct batch *batch_ref(struct batch *batch);
 void batch_unref(struct batch *batch); /* NULL is allowed */
 
-/* What the verify pool makes of it; given to the core, it comes back to batch_release. */
+/* What the verify pool makes of it and those it is sent with; given to the core, each comes back to batch_release. */
 struct core_prepared *batch_prepare(struct batch *batch);
 struct batch *batch_of(const struct core_prepared *prepared); /* NULL: the core's own */
 void batch_release(struct core_prepared *prepared);

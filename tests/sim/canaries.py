@@ -35,6 +35,7 @@ CANARIES = (
     ("STALE_HAND_OVER", "stale hand-over"),
     ("SHARE_STALE_SETTLE", "a lease that is no more is settled"),
     ("SHARE_KEEP_REST", "a run goes on behind a refused record"),
+    ("TOGETHER_PARTED", "half of what was published together is on disk"),
     ("SHARE_ASIDE_EARLY", "a record for later is given at once"),
     ("SHARE_ASIDE_LOST", "a record for later is lost at restart"),
     ("SHARE_EXPIRED_GIVEN", "what has expired is given"),

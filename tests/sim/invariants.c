@@ -204,34 +204,62 @@ static uint32_t topic_id_of(const char *name)
     return 0;
 }
 
-static uint64_t sequence_on_disk(const struct request *request)
+static uint64_t sequence_on_disk(const struct request *request, const struct batch *batch)
 {
-    return catalog_next_sequence(request->producer_id, topic_id_of(request->topic));
+    return catalog_next_sequence(request->producer_id, topic_id_of(batch->topic));
+}
+
+static void check_published(const struct batch *batch, const Truc__V1__PublishedBatch *told, bool duplicate)
+{
+    const struct stored_entry *entry;
+
+    SIM_CHECK(told->position < store.head.position, "position %llu is acknowledged and is not on disk",
+              (unsigned long long)told->position);
+    entry = &store.entries[told->position];
+    SIM_CHECK(entry->batch == batch, "position %llu is acknowledged and holds another batch", (unsigned long long)told->position);
+    SIM_CHECK(entry->append.base_offset == told->base_offset, "position %llu is acknowledged with another offset",
+              (unsigned long long)told->position);
+    SIM_CHECK(duplicate || entry->append.append_time_ns == told->append_time_ns,
+              "position %llu is acknowledged with another append time", (unsigned long long)told->position);
 }
 
 static void check_publish_ok(const struct request *request, const Truc__V1__PublishOk *ok)
 {
-    const struct stored_entry *entry;
+    Truc__V1__PublishedBatch first = TRUC__V1__PUBLISHED_BATCH__INIT;
+    const struct batch *batch = request->batch;
 
-    SIM_CHECK(ok->position < store.head.position, "position %llu is acknowledged and is not on disk",
-              (unsigned long long)ok->position);
-    entry = &store.entries[ok->position];
-    SIM_CHECK(entry->batch == request->batch, "position %llu is acknowledged and holds another batch",
-              (unsigned long long)ok->position);
-    SIM_CHECK(entry->append.base_offset == ok->base_offset, "position %llu is acknowledged with another offset",
-              (unsigned long long)ok->position);
-    SIM_CHECK(ok->duplicate || entry->append.append_time_ns == ok->append_time_ns,
-              "position %llu is acknowledged with another append time", (unsigned long long)ok->position);
+    first.position = ok->position;
+    first.base_offset = ok->base_offset;
+    first.append_time_ns = ok->append_time_ns;
+    check_published(batch, &first, ok->duplicate);
+    for (size_t i = 0; i < ok->n_others; i++) {
+        batch = batch->with;
+        SIM_CHECK(batch, "more batches are acknowledged than were sent");
+        check_published(batch, ok->others[i], ok->duplicate);
+    }
+    SIM_CHECK(!batch->with, "fewer batches are acknowledged than were sent");
     SIM_CHECK(!world.failed, "a publish is acknowledged after a flush has failed");
+}
+
+/* Of batches sent together an error is about one. */
+static void check_sequence_error(const struct request *request, const Truc__V1__Error *error)
+{
+    bool right = false;
+
+    for (const struct batch *batch = request->batch; batch; batch = batch->with) {
+        uint64_t next = sequence_on_disk(request, batch);
+
+        SIM_CHECK(error->status != TRUC_DUPLICATE || batch->first_sequence + batch->record_count <= next,
+                  "a duplicate of what is not on disk");
+        right = right || error->status == TRUC_DUPLICATE || error->actual <= next;
+    }
+    SIM_CHECK(right, "a sequence is told that is not on disk");
 }
 
 static void check_error(const struct request *request, const Truc__V1__Error *error)
 {
-    if (request->kind == FRAME_PUBLISH && error->status == TRUC_DUPLICATE)
-        SIM_CHECK(request->first_sequence + request->record_count <= sequence_on_disk(request),
-                  "a duplicate of what is not on disk");
-    else if (request->kind == FRAME_PUBLISH && error->status == TRUC_OUT_OF_SEQUENCE)
-        SIM_CHECK(error->actual <= sequence_on_disk(request), "a sequence is told that is not on disk");
+    if (request->kind == FRAME_PUBLISH && (error->status == TRUC_DUPLICATE || error->status == TRUC_OUT_OF_SEQUENCE))
+        check_sequence_error(request, error);
     SIM_CHECK(error->status != TRUC_INTERNAL && error->status != TRUC_NO_MEMORY && error->status != TRUC_PROTOCOL,
               "the core says: %s", error->message);
 }

@@ -109,11 +109,20 @@ struct request *request_of(struct connection *connection, uint64_t id)
     return id > 0 && id <= connection->request_count ? &connection->requests[id - 1] : NULL;
 }
 
+static size_t size_together(const struct batch *batch)
+{
+    size_t size = 0;
+
+    for (; batch; batch = batch->with)
+        size += batch->size;
+    return size;
+}
+
 void connection_send(struct connection *connection, enum frame_kind kind, uint64_t id, const ProtobufCMessage *header,
                      struct batch *payload)
 {
     static uint8_t room[FRAME_HEADER_BYTES_MAX + FRAME_PREFIX_BYTES];
-    size_t payload_size = payload ? payload->size : 0;
+    size_t payload_size = size_together(payload), at;
     size_t head = frame_encode(room, sizeof room, kind, id, header, payload_size);
     struct message *message;
 
@@ -122,10 +131,12 @@ void connection_send(struct connection *connection, enum frame_kind kind, uint64
         return;
     message = message_new(connection, head + payload_size);
     memcpy(message->bytes, room, head);
-    if (payload) {
-        memcpy(message->bytes + head, payload->bytes, payload_size);
-        message->batch = batch_ref(payload);
+    at = head;
+    for (const struct batch *batch = payload; batch; batch = batch->with) {
+        memcpy(message->bytes + at, batch->bytes, batch->size);
+        at += batch->size;
     }
+    message->batch = payload ? batch_ref(payload) : NULL;
     send_up(connection, message);
 }
 

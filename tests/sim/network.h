@@ -19,10 +19,8 @@ struct request {
     bool wrong;             /* it must be */
     int action;             /* of SUBSCRIPTION_CHANGE */
     /* PUBLISH */
-    struct batch *batch; /* a reference */
-    uint64_t producer_id, first_sequence;
-    uint32_t epoch, record_count;
-    const char *topic;
+    struct batch *batch; /* the first of those sent together; a reference */
+    uint64_t producer_id;
     /* SETTLE; see share_model.h. SUBSCRIBE and changes: name */
     uint32_t subscription;
     uint64_t change, position;

@@ -13,7 +13,7 @@ static const char *const topics[] = {"dossier.status.a", "dossier.status.b", "do
 struct stream {
     const char *topic;
     struct batch *batches[WINDOW]; /* not acknowledged; the first `sent` of them were sent on this connection */
-    uint64_t firsts[WINDOW];
+    struct batch *heads[WINDOW];   /* the first one of those that each is sent with; references, like the batches */
     uint32_t count, sent;
     uint64_t next; /* sequence of the next batch */
 };
@@ -46,12 +46,14 @@ static void begin(struct client *client)
 
 static void drop_batches(struct stream *stream, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         batch_unref(stream->batches[i]);
+        batch_unref(stream->heads[i]);
+    }
     stream->count -= count;
     stream->sent = stream->sent > count ? stream->sent - count : 0;
     memmove(stream->batches, stream->batches + count, stream->count * sizeof(struct batch *));
-    memmove(stream->firsts, stream->firsts + count, stream->count * sizeof stream->firsts[0]);
+    memmove(stream->heads, stream->heads + count, stream->count * sizeof(struct batch *));
 }
 
 static void end(struct client *client)
@@ -103,23 +105,23 @@ static void lost(struct client *client)
         producer->streams[i].sent = 0;
 }
 
-static void send(struct client *client, struct connection *connection, const struct stream *stream, uint32_t at)
+static void send(struct client *client, struct connection *connection, struct batch *head)
 {
     const struct producer *producer = client->state;
     Truc__V1__Publish publish = TRUC__V1__PUBLISH__INIT;
+    uint32_t sizes[STREAMS];
     uint64_t id;
     struct request *request = request_new(connection, FRAME_PUBLISH, &id);
 
-    request->batch = batch_ref(stream->batches[at]);
+    request->batch = batch_ref(head);
     request->producer_id = producer->id;
-    request->epoch = producer->epoch;
-    request->first_sequence = stream->firsts[at];
-    request->record_count = stream->batches[at]->record_count;
-    request->topic = stream->topic;
-    connection_send(connection, FRAME_PUBLISH, id, &publish.base, stream->batches[at]);
+    publish.batch_bytes = sizes;
+    for (const struct batch *batch = head; head->with && batch; batch = batch->with)
+        sizes[publish.n_batch_bytes++] = (uint32_t)batch->size;
+    connection_send(connection, FRAME_PUBLISH, id, &publish.base, head);
 }
 
-static void add_batch(struct client *client, struct stream *stream)
+static struct batch *add_batch(struct client *client, struct stream *stream)
 {
     struct producer *producer = client->state;
     struct batch_wish wish = {.topic = stream->topic,
@@ -130,14 +132,81 @@ static void add_batch(struct client *client, struct stream *stream)
                               .epoch = producer->epoch,
                               .first_sequence = stream->next,
                               .record_count = 1 + (uint32_t)draw(1 + draw(BATCH_RECORDS))};
+    struct batch *batch;
 
     wish.now_ns = world.now.wall_ns;
     if (one_in(8))
         wish.deliver_at_ns = world.now.wall_ns + ((int64_t)draw(4000) - 1000) * MS;
-    stream->batches[stream->count] = batch_make(&wish);
-    stream->firsts[stream->count++] = stream->next;
+    batch = batch_make(&wish);
+    stream->batches[stream->count] = batch;
+    stream->heads[stream->count++] = batch_ref(batch);
     stream->next += wish.record_count;
-    producer->left--;
+    producer->left -= producer->left > 0;
+    return batch;
+}
+
+/* One of each of some streams, which are sent together for ever after. */
+static void add_together(struct client *client)
+{
+    struct producer *producer = client->state;
+    struct batch *head = NULL, *last = NULL;
+
+    for (uint32_t i = 0; i < STREAMS; i++) {
+        struct stream *stream = &producer->streams[i];
+        struct batch *batch;
+
+        if (!stream->topic || stream->count == WINDOW || one_in(4))
+            continue;
+        batch = add_batch(client, stream);
+        if (!head) {
+            head = last = batch;
+            continue;
+        }
+        last->with = batch_ref(batch);
+        last = batch;
+        batch_unref(stream->heads[stream->count - 1]);
+        stream->heads[stream->count - 1] = batch_ref(head);
+    }
+}
+
+static struct stream *stream_of(struct producer *producer, const struct batch *batch)
+{
+    for (uint32_t i = 0; i < STREAMS; i++) {
+        if (producer->streams[i].topic == batch->topic)
+            return &producer->streams[i];
+    }
+    return NULL;
+}
+
+/* Number of a batch in its stream; its count: it is not there any more. */
+static uint32_t number_of(const struct stream *stream, const struct batch *batch)
+{
+    uint32_t at = 0;
+
+    while (at < stream->count && stream->batches[at] != batch)
+        at++;
+    return at;
+}
+
+/* A stream's next batch, and what goes with it, once all that is before these has been sent. */
+static void send_next(struct client *client, struct stream *stream)
+{
+    struct batch *head = stream->heads[stream->sent];
+
+    for (const struct batch *batch = head; batch; batch = batch->with) {
+        struct stream *other = stream_of(client->state, batch);
+        uint32_t at = number_of(other, batch);
+
+        while (at < other->count && other->sent < at)
+            send_next(client, other);
+    }
+    for (const struct batch *batch = head; batch; batch = batch->with) {
+        struct stream *other = stream_of(client->state, batch);
+
+        if (number_of(other, batch) == other->sent && other->sent < other->count)
+            other->sent++;
+    }
+    send(client, client->connection, head);
 }
 
 static void publish(struct client *client)
@@ -147,17 +216,21 @@ static void publish(struct client *client)
 
     if (!stream->topic)
         stream = &producer->streams[0];
-    if (stream->count < (world.calm ? 4 : 1 + draw(WINDOW)) && producer->left > 0)
-        add_batch(client, stream);
+    if (stream->count < (world.calm ? 4 : 1 + draw(WINDOW)) && producer->left > 0) {
+        if (one_in(10))
+            add_together(client);
+        else
+            (void)add_batch(client, stream);
+    }
     if (stream->sent > 0 && !world.calm && one_in(10)) /* again, although nobody asked */
-        send(client, client->connection, stream, (uint32_t)draw(stream->sent));
+        send(client, client->connection, stream->heads[draw(stream->sent)]);
     while (stream->sent < stream->count) {
-        send(client, client->connection, stream, stream->sent++);
+        send_next(client, stream);
         if (one_in(3))
             break;
     }
     if (client->zombie && stream->count > 0 && one_in(3))
-        send(client, client->zombie, stream, (uint32_t)draw(stream->count));
+        send(client, client->zombie, stream->heads[draw(stream->count)]);
 }
 
 static bool is_done(const struct client *client)
@@ -199,17 +272,12 @@ static void again(struct producer *producer)
 
 static void acknowledged(struct producer *producer, const struct request *request)
 {
-    for (uint32_t i = 0; i < STREAMS; i++) {
-        struct stream *stream = &producer->streams[i];
+    for (const struct batch *batch = request->batch; batch; batch = batch->with) {
+        struct stream *stream = stream_of(producer, batch);
+        uint32_t at = stream ? number_of(stream, batch) : 0;
 
-        if (stream->topic != request->topic)
-            continue;
-        for (uint32_t j = 0; j < stream->count; j++) {
-            if (stream->batches[j] == request->batch) { /* and with it those before */
-                drop_batches(stream, j + 1);
-                return;
-            }
-        }
+        if (stream && at < stream->count) /* and with it those before */
+            drop_batches(stream, at + 1);
     }
 }
 

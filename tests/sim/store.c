@@ -128,6 +128,7 @@ void store_append(const struct core_effect *effect)
 {
     const struct core_append *append = effect->append;
     const struct core_prepared *prepared = effect->prepared;
+    const struct batch *together = NULL;
     struct batch *batch = batch_of(prepared);
     struct batch_record own[BATCH_RECORDS];
     struct stored_entry *entry;
@@ -138,6 +139,10 @@ void store_append(const struct core_effect *effect)
     SIM_CHECK(append->position == 0 || append->append_time_ns > store.entries[append->position - 1].append.append_time_ns,
               "the append time goes back at position %llu", (unsigned long long)append->position);
     store.entries = with_room(store.entries, store.entry_count, &store.entry_capacity, sizeof *store.entries);
+    if (store.entry_count > 0 && store.entries[store.entry_count - 1].batch)
+        together = store.entries[store.entry_count - 1].batch->with;
+    SIM_CHECK(!together || together == batch, "position %llu parts batches that were published together",
+              (unsigned long long)append->position);
     entry = &store.entries[store.entry_count++];
     *entry = (struct stored_entry){.append = *append, .batch_bytes = prepared->batch.encoded.size};
     entry->served = entry_served_size(append->leaf_size, prepared->batch.encoded.size);
@@ -208,6 +213,8 @@ void store_commit_end(void)
         free(item->deltas);
         item->deltas = NULL;
     }
+    if (store.head.position > 0 && store.entries[store.head.position - 1].batch)
+        SIM_CHECK(!store.entries[store.head.position - 1].batch->with, "half of what was published together is on disk");
     store.head.block++;
     invariants_durable(store.durable_ticket);
 }
