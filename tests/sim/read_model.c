@@ -231,9 +231,12 @@ void ordered_settled(struct request *request)
         sub->confirmed = request->position;
 }
 
+/* By what is on disk: whoever acknowledged last may have gone before that was confirmed, and nothing is left to acknowledge. */
 bool ordered_done(struct sub *sub)
 {
-    for (uint64_t at = sub->confirmed; at < store.head.position; at++) {
+    const struct catalog_subscription *row = catalog_subscription(sub->row.subscription_id);
+
+    for (uint64_t at = row ? row->cursor.place.position : 0; at < store.head.position; at++) {
         if (filter_wants_entry(&sub->filter, at))
             return false;
     }
