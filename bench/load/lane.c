@@ -71,6 +71,17 @@ truc_status lane_client_open(const struct load_spec *spec, truc_client **ret_cli
     return status;
 }
 
+truc_status load_begin(const struct load_spec *spec, truc_client **ret_client, struct load_result *ret_result)
+{
+    truc_status status = spec->fill_records ? load_fill(spec, spec->fill_records, ret_result) : TRUC_OK;
+    if (status == TRUC_OK && spec->fill_records && ret_result->failures)
+        status = TRUC_INTERNAL;
+    if (status != TRUC_OK)
+        return status;
+    *ret_result = (struct load_result){.seconds = spec->seconds_s};
+    return lane_client_open(spec, ret_client, ret_result->why);
+}
+
 static truc_status lane_producer_open(struct lane *lane, bool queue_block, char why[256])
 {
     const struct load_spec *spec = lane->spec;

@@ -39,6 +39,9 @@ truc_status lanes_close(struct lane *lanes, uint32_t count, struct load_result *
 /* A client alone, for readers. */
 truc_status lane_client_open(const struct load_spec *spec, truc_client **ret_client, char why[256]);
 
+/* Fills in what the spec asks for, then begins the result, and opens a client alone. */
+truc_status load_begin(const struct load_spec *spec, truc_client **ret_client, struct load_result *ret_result);
+
 /* Publishes the lane's next record. stamp_ns (0: none) is written over the payload's first 8 bytes. opaque comes back. */
 truc_status lane_publish(struct lane *lane, uint64_t stamp_ns, void *opaque);
 

@@ -96,16 +96,8 @@ truc_status load_read(const struct load_spec *spec, struct load_result *ret_resu
     struct load_window window = {.end_ns = UINT64_MAX};
     struct reading reading = {.window = &window};
     truc_client *client = NULL;
-    truc_status status = TRUC_OK;
-    if (spec->fill_records) {
-        status = load_fill(spec, spec->fill_records, ret_result);
-        if (status == TRUC_OK && ret_result->failures)
-            status = TRUC_INTERNAL;
-        if (status != TRUC_OK)
-            return status;
-    }
-    *ret_result = (struct load_result){.seconds = spec->seconds_s};
-    status = lane_client_open(spec, &client, ret_result->why);
+    truc_status status;
+    status = load_begin(spec, &client, ret_result);
     if (status != TRUC_OK)
         return status;
     load_window_start(&window, spec);

@@ -185,17 +185,9 @@ truc_status load_work(const struct load_spec *spec, struct load_result *ret_resu
 {
     struct working working = {.spec = spec, .ordered = spec->mode && strcmp(spec->mode, "ordered") == 0};
     truc_client *client = NULL;
-    truc_status status = TRUC_OK;
+    truc_status status;
     uint32_t made = 0;
-    if (spec->fill_records) {
-        status = load_fill(spec, spec->fill_records, ret_result);
-        if (status == TRUC_OK && ret_result->failures)
-            status = TRUC_INTERNAL;
-        if (status != TRUC_OK)
-            return status;
-    }
-    *ret_result = (struct load_result){.seconds = spec->seconds_s};
-    status = lane_client_open(spec, &client, ret_result->why);
+    status = load_begin(spec, &client, ret_result);
     if (status != TRUC_OK)
         return status;
     for (; status == TRUC_OK && made < spec->subscriptions; made += status == TRUC_OK)
