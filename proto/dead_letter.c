@@ -12,6 +12,11 @@ static const struct {
                [LETTER_REDRIVEN] = {"truc-dead-redriven-v1", 22},
                [LETTER_DROPPED] = {"truc-dead-dropped-v1", 21}};
 
+const char *dead_letter_type(enum dead_letter_kind kind)
+{
+    return types[kind];
+}
+
 const char *dead_letter_reason_text(enum dead_letter_reason reason)
 {
     return reasons[reason];

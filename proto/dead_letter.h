@@ -42,6 +42,9 @@ enum {
     LETTER_TOPIC_BYTES_MAX = 5 + AGENCY_BYTES_MAX + 1 + SUBSCRIPTION_NAME_BYTES_MAX
 };
 
+/* "truc.dead.v1" and so on. */
+const char *dead_letter_type(enum dead_letter_kind kind);
+
 /* "attempts", "rejected", "damaged". */
 const char *dead_letter_reason_text(enum dead_letter_reason reason);
 

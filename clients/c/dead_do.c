@@ -16,7 +16,7 @@ struct wanted {
     uint64_t offset, position;
     uint32_t index;
     bool found;
-    enum dead_kind deed; /* DEAD_OTHER: none yet */
+    enum dead_letter_kind deed; /* 0: none yet */
 };
 
 /* What is asked for, and what the topic says of it so far. */
@@ -25,7 +25,7 @@ struct doing {
     struct wanted letters[LETTERS_MAX]; /* by offset */
     size_t count;
     uint64_t next_offset; /* read up to here */
-    enum dead_kind wish;
+    enum dead_letter_kind wish;
     unsigned asked; /* DEAD requests that may have been heard */
     char why[WHY_BYTES];
 };
@@ -57,18 +57,22 @@ static truc_status note(void *context, const truc_message *message)
 {
     struct doing *doing = context;
     struct wanted key = {0}, *letter;
-    enum dead_kind kind = dead_kind_of(message, &key.offset);
+    struct dead_letter said;
 
     doing->next_offset = message->offset + 1;
-    if (kind == DEAD_OTHER)
+    if (!dead_letter_of(message, &said))
         return TRUC_OK;
+    key.offset = said.letter_offset;
     letter = bsearch(&key, doing->letters, doing->count, sizeof doing->letters[0], compare);
     if (letter == NULL)
         return TRUC_OK;
-    if (kind == DEAD_LETTER)
-        letter->found = dead_place(message, &letter->position, &letter->index);
-    else
-        letter->deed = kind;
+    if (said.kind == LETTER_DEAD) {
+        letter->found = true;
+        letter->position = said.place.position;
+        letter->index = said.place.index;
+    } else {
+        letter->deed = said.kind;
+    }
     return TRUC_OK;
 }
 
@@ -86,7 +90,7 @@ static truc_status judge(struct doing *doing, bool *ret_ours)
                            doing->topic);
             return TRUC_NOT_FOUND;
         }
-        if (letter->deed == DEAD_OTHER)
+        if (letter->deed == 0)
             continue;
         done++;
         as_wished += letter->deed == doing->wish;
@@ -97,7 +101,7 @@ static truc_status judge(struct doing *doing, bool *ret_ours)
     if (done == 0)
         return TRUC_OK;
     (void)snprintf(doing->why, sizeof doing->why, "the letter at offset %" PRIu64 " of %s was %s already", first_done->offset,
-                   doing->topic, first_done->deed == DEAD_REDRIVEN ? "redriven" : "dropped");
+                   doing->topic, first_done->deed == LETTER_REDRIVEN ? "redriven" : "dropped");
     return TRUC_EXISTS;
 }
 
@@ -117,7 +121,7 @@ static truc_status ask(truc_client *client, struct doing *doing, const char *sub
     }
     dead.name = (char *)(uintptr_t)subscription; /* read only */
     dead.action =
-        doing->wish == DEAD_REDRIVEN ? TRUC__V1__DEAD_ACTION__DEAD_ACTION_REDRIVE : TRUC__V1__DEAD_ACTION__DEAD_ACTION_DROP;
+        doing->wish == LETTER_REDRIVEN ? TRUC__V1__DEAD_ACTION__DEAD_ACTION_REDRIVE : TRUC__V1__DEAD_ACTION__DEAD_ACTION_DROP;
     dead.n_letters = doing->count;
     dead.letters = pointers;
     dead.expected_offset = doing->next_offset;
@@ -172,7 +176,7 @@ truc_status truc_dead_do(truc_client *client, const char *subscription, truc_dea
     doing = calloc(1, sizeof *doing);
     if (doing == NULL)
         return TRUC_NO_MEMORY;
-    doing->wish = action == TRUC_DEAD_REDRIVE ? DEAD_REDRIVEN : DEAD_DROPPED;
+    doing->wish = action == TRUC_DEAD_REDRIVE ? LETTER_REDRIVEN : LETTER_DROPPED;
     status = set_letters(doing, offsets, count);
     if (status == TRUC_OK) {
         status = dead_topic(client, subscription, doing->topic, ret_error);

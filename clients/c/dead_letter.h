@@ -7,20 +7,11 @@
 #define TRUC_CLIENT_DEAD_LETTER_H
 
 #include "clients/c/topic_read.h"
+#include "proto/dead_letter.h"
 
-#define DEAD_LETTER_TYPE "truc.dead.v1"
-
-enum dead_kind { DEAD_OTHER, DEAD_LETTER, DEAD_REDRIVEN, DEAD_DROPPED };
-
-/* What a record of that topic is. *ret_letter: the offset of the letter that it is, or says something of. Records that are not as
- * the broker writes them are DEAD_OTHER. */
-enum dead_kind dead_kind_of(const truc_message *message, uint64_t *ret_letter);
-
-/* A header that is a decimal number. False: there is none. */
-bool dead_number(const truc_message *message, const char *name, uint64_t *ret_number);
-
-/* The place of the record that is dead. */
-bool dead_place(const truc_message *message, uint64_t *ret_position, uint32_t *ret_index);
+/* What a record of that topic is; texts are borrowed from the message. letter_offset is always that of the letter, its own if it is
+ * one. False: it is not as the broker writes them. */
+bool dead_letter_of(const truc_message *message, struct dead_letter *ret_letter);
 
 /* The topic of a subscription, and asks the broker for it. TRUC_NOT_FOUND; *ret_error, if given: why. Unlocked, blocking. */
 enum { DEAD_TOPIC_BYTES = 256 };

@@ -32,7 +32,7 @@ static bool make_room(struct deeds *deeds, size_t count)
         deeds->kinds = kinds;
         deeds->capacity = capacity;
     }
-    memset(deeds->kinds + deeds->count, DEAD_LETTER, count - deeds->count);
+    memset(deeds->kinds + deeds->count, LETTER_DEAD, count - deeds->count);
     deeds->count = count;
     return true;
 }
@@ -40,20 +40,19 @@ static bool make_room(struct deeds *deeds, size_t count)
 static truc_status note_deed(void *context, const truc_message *message)
 {
     struct deeds *deeds = context;
-    uint64_t letter = 0;
-    enum dead_kind kind = dead_kind_of(message, &letter);
+    struct dead_letter said;
 
-    if ((kind != DEAD_REDRIVEN && kind != DEAD_DROPPED) || letter < deeds->from)
+    if (!dead_letter_of(message, &said) || said.kind == LETTER_DEAD || said.letter_offset < deeds->from)
         return TRUC_OK;
-    if (letter - deeds->from >= deeds->count && !make_room(deeds, (size_t)(letter - deeds->from) + 1))
+    if (said.letter_offset - deeds->from >= deeds->count && !make_room(deeds, (size_t)(said.letter_offset - deeds->from) + 1))
         return TRUC_NO_MEMORY;
-    deeds->kinds[letter - deeds->from] = (uint8_t)kind;
+    deeds->kinds[said.letter_offset - deeds->from] = (uint8_t)said.kind;
     return TRUC_OK;
 }
 
-static enum dead_kind deed_of(const struct deeds *deeds, uint64_t letter)
+static enum dead_letter_kind deed_of(const struct deeds *deeds, uint64_t letter)
 {
-    return letter - deeds->from < deeds->count ? (enum dead_kind)deeds->kinds[letter - deeds->from] : DEAD_LETTER;
+    return letter - deeds->from < deeds->count ? (enum dead_letter_kind)deeds->kinds[letter - deeds->from] : LETTER_DEAD;
 }
 
 /* --- the page ---------------------------------------------------------------------------------------------------------------- */
@@ -66,53 +65,34 @@ struct page {
     json_t *list;
 };
 
-static json_t *number_json(const truc_message *message, const char *name)
+static json_t *letter_json(const truc_message *message, const struct dead_letter *letter, enum dead_letter_kind deed)
 {
-    uint64_t number = 0;
+    const char *state = deed == LETTER_REDRIVEN ? "redriven" : deed == LETTER_DROPPED ? "dropped" : "open";
 
-    (void)dead_number(message, name, &number);
-    return json_integer((json_int_t)number);
-}
-
-static json_t *reason_json(const truc_message *message)
-{
-    for (size_t i = 0; i < message->record.header_count; i++) {
-        const truc_header *header = &message->record.headers[i];
-
-        if (header->name.size == 6 && memcmp(header->name.data, "reason", 6) == 0 && header->value.size > 0)
-            return json_stringn(header->value.data, header->value.size);
-    }
-    return json_string("");
-}
-
-static json_t *letter_json(const truc_message *message, enum dead_kind deed)
-{
-    const char *state = deed == DEAD_REDRIVEN ? "redriven" : deed == DEAD_DROPPED ? "dropped" : "open";
-
-    return json_pack("{s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "offset", (json_int_t)message->offset, "state", state,
-                     "reason", reason_json(message), "attempts", number_json(message, "attempts"), "position",
-                     number_json(message, "position"), "index", number_json(message, "index"), "first_failed_ns",
-                     number_json(message, "first-failed-ns"), "last_failed_ns", number_json(message, "last-failed-ns"),
-                     "append_time_ns", (json_int_t)message->append_time_ns);
+    return json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "offset", (json_int_t)message->offset, "state", state,
+                     "reason", dead_letter_reason_text(letter->reason), "attempts", (json_int_t)letter->attempts, "position",
+                     (json_int_t)letter->place.position, "index", (json_int_t)letter->place.index, "first_failed_ns",
+                     (json_int_t)letter->first_failed_ns, "last_failed_ns", (json_int_t)letter->last_failed_ns, "append_time_ns",
+                     (json_int_t)message->append_time_ns);
 }
 
 static truc_status list_letter(void *context, const truc_message *message)
 {
     struct page *page = context;
-    uint64_t letter = 0;
-    enum dead_kind deed;
+    struct dead_letter letter;
+    enum dead_letter_kind deed;
 
-    if (dead_kind_of(message, &letter) != DEAD_LETTER)
+    if (!dead_letter_of(message, &letter) || letter.kind != LETTER_DEAD)
         return TRUC_OK;
-    deed = deed_of(page->deeds, letter);
-    if (!page->all && deed != DEAD_LETTER)
+    deed = deed_of(page->deeds, message->offset);
+    if (!page->all && deed != LETTER_DEAD)
         return TRUC_OK;
     if (json_array_size(page->list) == page->limit) {
         page->more = true;
         return TRUC_CANCELLED;
     }
-    page->next = letter + 1;
-    return json_array_append_new(page->list, letter_json(message, deed)) == 0 ? TRUC_OK : TRUC_NO_MEMORY;
+    page->next = message->offset + 1;
+    return json_array_append_new(page->list, letter_json(message, &letter, deed)) == 0 ? TRUC_OK : TRUC_NO_MEMORY;
 }
 
 /* A topic that is not there, or ends before, holds no letters. */
@@ -139,7 +119,7 @@ truc_status truc_dead_json(truc_client *client, const char *subscription, uint64
         status = read_on(client, &read, note_deed, &deeds);
     if (status == TRUC_OK) {
         page.list = json_array();
-        read.type = DEAD_LETTER_TYPE;
+        read.type = dead_letter_type(LETTER_DEAD);
         status = page.list == NULL ? TRUC_NO_MEMORY : read_on(client, &read, list_letter, &page);
         if (status == TRUC_CANCELLED && page.more)
             status = TRUC_OK;
